@@ -1,0 +1,1 @@
+"""Command lines: `main` dispatches, one module a command."""

@@ -1,0 +1,58 @@
+"""`spiking-tasnet COMMAND`: one thin module a command, errors as one line, exit code not zero."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+
+from spiking_tasnet import __version__
+
+# command -> (module of this package, one-line help)
+COMMANDS = {
+    "mix": ("mix", "build two-talker mixtures and Kaldi data folders from a corpus and MERL lists"),
+    "train": ("train", "train the ANN"),
+    "convert": ("convert", "convert the trained ANN to spikes by progressive tandem learning"),
+    "separate-set": ("separate_set", "separate every mixture of a Kaldi data folder"),
+    "score": ("score", "score a folder of separations against a Kaldi data folder"),
+    "report": ("report", "write RESULTS.md, results.json, the learning curves and the listening page"),
+    "separate": ("separate", "separate your own recordings"),
+}
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser; only the module of `command` is imported, so `--help` stays quick."""
+    parser = argparse.ArgumentParser(prog="spiking-tasnet", description=__doc__.split(":")[0])
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, help_text) in COMMANDS.items():
+        sub = commands.add_parser(name, help=help_text, description=help_text)
+        if name == command:
+            implementation = importlib.import_module(f"spiking_tasnet.cli.{module}")
+            implementation.add_arguments(sub)
+            sub.set_defaults(run=implementation.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    A `ValueError`, `TypeError` or `OSError` is the user's to mend: it is printed as one line. Anything else is
+    a bug of ours and keeps its traceback. `SPIKING_TASNET_DEBUG=1` shows every traceback.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
+    command = next((word for word in argv if word in COMMANDS), None)
+    args = build_parser(command).parse_args(argv)
+    try:
+        return args.run(args) or 0
+    except (ValueError, TypeError, OSError) as error:
+        if os.environ.get("SPIKING_TASNET_DEBUG"):
+            raise
+        print(f"spiking-tasnet {args.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"spiking-tasnet {args.command}: interrupted", file=sys.stderr)
+        return 130
