@@ -1,0 +1,35 @@
+"""The spiking core; it knows torch and nothing of speech or vision.
+
+spikes      what flows between spiking layers
+neuron      integrate-and-fire dynamics and encoding
+threshold   Threshold LayerNorm
+fold        batch norm into the operator before it
+tandem      spikes forward, the analog layer's gradient backward
+operators   Linear, Conv1d, Conv2d with given weights; fan-out
+layers      the layer that is analog first and spiking once converted
+network     find convertible layers, make plain torch networks convertible
+convert     conversion of a layer, and of a network without training
+energy      MACs, synaptic operations, energy
+kernels     the simulation behind one interface
+"""
+
+from spiking_tasnet.snn.convert import convert, convert_layer
+from spiking_tasnet.snn.energy import record_cost
+from spiking_tasnet.snn.layers import ConvertibleLayer
+from spiking_tasnet.snn.network import LayerReport, convertible_layers, make_convertible
+from spiking_tasnet.snn.neuron import integrate_and_fire
+from spiking_tasnet.snn.spikes import Spikes
+from spiking_tasnet.snn.threshold import activation_percentile
+
+__all__ = [
+    "ConvertibleLayer",
+    "LayerReport",
+    "Spikes",
+    "activation_percentile",
+    "convert",
+    "convert_layer",
+    "convertible_layers",
+    "integrate_and_fire",
+    "make_convertible",
+    "record_cost",
+]

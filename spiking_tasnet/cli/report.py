@@ -1,0 +1,22 @@
+"""`spiking-tasnet report`: stage 5."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spiking_tasnet.separation.report import write_report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--exp", required=True, type=Path, metavar="DIR", help="exp/NAME, as stages 1 to 4 left it")
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="data folder that stage 0 made")
+    parser.add_argument("--paper", action="store_true", help="add the paper's WSJ0-2mix numbers (Table 4)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report and name its files."""
+    for path in write_report(args.exp, args.data, args.paper):
+        print(path)
+    return 0

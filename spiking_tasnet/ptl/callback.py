@@ -1,0 +1,186 @@
+"""Progressive tandem learning (Algorithm 1) as a Lightning callback."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+from spiking_tasnet.ptl.config import PTLConfig
+from spiking_tasnet.ptl.freeze import below, freeze
+from spiking_tasnet.ptl.schedule import Patience, StageRecord
+from spiking_tasnet.ptl.steps import run_training_batches, validate
+from spiking_tasnet.snn.convert import convert_layer, evaluating
+from spiking_tasnet.snn.network import convertible_layers, execution_order
+
+logger = logging.getLogger(__name__)
+
+
+class ProgressiveTandemLearning(pl.Callback):
+    """Convert the network that a LightningModule trains, one layer a stage.
+
+    Stage l, at the start of an epoch: the threshold of layer l is measured on the hybrid network in eval mode, the
+    layer is converted and coupled, everything that runs before it is frozen, and the optimisers are made anew by the
+    module's own `configure_optimizers`. After each epoch the patience counter is updated with the validation loss;
+    when the stage is over its best state is loaded back, so that the next threshold is measured on that state. After
+    the last stage the trainer is told to stop.
+
+    One deviation from Algorithm 1: the state right after conversion counts as a state of the stage, so a stage never
+    ends worse than it began.
+
+    Args:
+        config: N_s, T_p, percentile and the like.
+        monitor: what `validation_step` logs and lower is better.
+
+    Attributes:
+        records: one `StageRecord` a stage, the running one last.
+
+    Raises:
+        ValueError: at fit start, when the module holds no convertible layer.
+    """
+
+    def __init__(self, config: PTLConfig | None = None, monitor: str = "val_loss"):
+        """See the class."""
+        self.config = config or PTLConfig()
+        self.monitor = monitor
+        self.records: list[StageRecord] = []
+        self.patience = Patience(self.config.patience)
+        self.running = False
+        self._best: dict[str, Any] | None = None
+        self._order: list[str] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether every layer has been converted and its stage is over."""
+        return bool(self._order) and not self.running and len(self.records) == len(self._layers)
+
+    @property
+    def _layers(self) -> list[str]:
+        return [name for name in self._order if name in self._convertible]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Find the layers in the order in which the network runs them."""
+        self._convertible = set(convertible_layers(pl_module))
+        with execution_order(pl_module) as order, evaluating(pl_module):
+            run_training_batches(trainer, pl_module, 1)
+        self._order = order
+        if not self._layers:
+            raise ValueError("no convertible layer found: compose ConvertibleLayer, or call make_convertible first")
+        for layer in convertible_layers(pl_module).values():
+            layer.gate = self.config.gate
+        if self.finished:
+            trainer.should_stop = True
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin the next stage if the last one is over; hold everything below in eval mode."""
+        if not self.running and not self.finished:
+            self._begin_stage(trainer, pl_module)
+        freeze(pl_module, below(self._order, self.records[-1].layer))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Update the patience counter; end the stage when it is exhausted."""
+        if not self.running:
+            return
+        if self.monitor not in trainer.callback_metrics:
+            raise ValueError(f"{self.monitor!r} was not logged in this epoch: validate every epoch and log it")
+        record = self.records[-1]
+        record.epochs += 1
+        if self.patience.update(trainer.callback_metrics[self.monitor].item()):
+            self._best = _copy(pl_module.state_dict())
+        record.val_loss_best = self.patience.best
+        limit = self.config.max_epochs_per_stage
+        if self.patience.exhausted or (limit and record.epochs >= limit):
+            self._end_stage(trainer, pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say so if the trainer stopped before the conversion was complete."""
+        if not self.finished and not trainer.interrupted:
+            logger.warning(
+                "training ended in stage %d of %d: the network is converted in part; raise max_epochs and resume",
+                len(self.records),
+                len(self._layers),
+            )
+
+    def _begin_stage(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        name, config = self._layers[len(self.records)], self.config
+        before = self.records[-1].val_loss_best if self.records else validate(trainer, module, self.monitor)
+        act_max = convert_layer(
+            module,
+            name,
+            lambda: run_training_batches(trainer, module, config.threshold_batches),
+            num_steps=config.num_steps,
+            percentile=config.percentile,
+            channel_wise=config.channel_wise,
+            v_init=config.v_init,
+            agree=lambda act_max: trainer.strategy.broadcast(act_max),
+        )
+        range_ = 0.0 if act_max is None else act_max.mean().item()
+        converted = validate(trainer, module, self.monitor)
+        role = convertible_layers(module)[name].role
+        record = StageRecord(len(self.records) + 1, name, role, range_, range_ / config.num_steps, before, converted)
+        self.records.append(record)
+        self.patience = Patience(config.patience)
+        self.patience.update(converted)
+        record.val_loss_best = converted
+        self._best = _copy(module.state_dict())
+        self.running = True
+        freeze(module, below(self._order, name))
+        trainer.strategy.setup_optimizers(trainer)
+        logger.info(
+            "PTL stage %d of %d: %s becomes %s, theta %.4g; %s %.3f -> %.3f",
+            record.ptl_stage,
+            len(self._layers),
+            name,
+            role,
+            record.threshold,
+            self.monitor,
+            before,
+            converted,
+        )
+
+    def _end_stage(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        module.load_state_dict(self._best)
+        self.running, self._best = False, None
+        record = self.records[-1]
+        logger.info(
+            "PTL stage %d over after %d epochs: %s %.3f (right after conversion %.3f)",
+            record.ptl_stage,
+            record.epochs,
+            self.monitor,
+            record.val_loss_best,
+            record.val_loss_converted,
+        )
+        if self.finished:
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint needs to go on in the middle of a stage: plain numbers and tensors."""
+        return {
+            "records": [dataclasses.asdict(record) for record in self.records],
+            "patience": dataclasses.asdict(self.patience),
+            "running": self.running,
+            "best": self._best,
+            "order": list(self._order),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up a stage where a checkpoint left it."""
+        self.records = [StageRecord(**record) for record in state_dict["records"]]
+        self.patience = Patience(**state_dict["patience"])
+        self.running, self._best = state_dict["running"], state_dict["best"]
+        self._order = list(state_dict["order"])
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Freeze before the optimisers are made, so that theirs match the checkpoint's."""
+        state = checkpoint["callbacks"].get(self.state_key)
+        if state and state["records"]:
+            freeze(pl_module, below(state["order"], state["records"][-1]["layer"]))
+
+
+def _copy(state: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.detach().cpu().clone() if isinstance(value, Tensor) else value for key, value in state.items()}

@@ -1,0 +1,37 @@
+"""Settings of progressive tandem learning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PTLConfig:
+    """Algorithm 1's settings; the defaults are the paper's for speech separation.
+
+    Attributes:
+        num_steps: N_s, simulation steps.
+        patience: T_p, epochs without gain on validation before the next stage.
+        percentile: of a layer's activations that sets its threshold, in %; 99 or 99.9 in the paper.
+        channel_wise: one threshold a channel instead of one a layer.
+        v_init: V[0] as a fraction of the threshold; 0 in the paper, 0.5 rounds instead of flooring.
+        threshold_batches: random training batches that the percentile is taken over.
+        max_epochs_per_stage: end a stage after this many epochs even within its patience; 0 for no limit.
+        gate: pass no tandem gradient where a count is saturated at N_s.
+    """
+
+    num_steps: int = 32
+    patience: int = 3
+    percentile: float = 99.9
+    channel_wise: bool = False
+    v_init: float = 0.0
+    threshold_batches: int = 4
+    max_epochs_per_stage: int = 0
+    gate: bool = False
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.num_steps < 1 or self.patience < 1 or self.threshold_batches < 1 or self.max_epochs_per_stage < 0:
+            raise ValueError("ptl: num_steps, patience and threshold_batches >= 1, max_epochs_per_stage >= 0 expected")
+        if not 0 < self.percentile <= 100 or not 0 <= self.v_init < 1:
+            raise ValueError("ptl: percentile in (0, 100] and v_init in [0, 1) expected")

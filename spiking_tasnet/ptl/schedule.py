@@ -1,0 +1,64 @@
+"""The adaptive training scheduler of PTL (section 4.2): patience on the validation loss of the present stage."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass
+class Patience:
+    """Counts epochs without gain.
+
+    Attributes:
+        limit: T_p; the stage is over when the counter reaches it.
+        best: lowest validation loss of the stage.
+        count: epochs since the loss improved.
+    """
+
+    limit: int
+    best: float = math.inf
+    count: int = 0
+
+    def update(self, loss: float) -> bool:
+        """Take the validation loss of an epoch; return whether it is the best so far.
+
+        A NaN loss is never an improvement.
+        """
+        if loss < self.best:
+            self.best, self.count = loss, 0
+            return True
+        self.count += 1
+        return False
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the stage is over."""
+        return self.count >= self.limit
+
+
+@dataclass
+class StageRecord:
+    """What happened in one stage of Algorithm 1; losses are of the monitored validation quantity.
+
+    Attributes:
+        ptl_stage: from 1.
+        layer: name of the converted layer.
+        role: ``encoding``, ``spiking`` or ``readout``.
+        act_max: a_u, mean over channels; 0 for a readout.
+        threshold: theta, mean over channels; 0 for a readout.
+        val_loss_before: before the conversion of the layer.
+        val_loss_converted: right after it, before any training.
+        val_loss_best: of the state that the stage ended with.
+        epochs: trained in this stage.
+    """
+
+    ptl_stage: int
+    layer: str
+    role: str
+    act_max: float
+    threshold: float
+    val_loss_before: float
+    val_loss_converted: float
+    val_loss_best: float = math.inf
+    epochs: int = 0

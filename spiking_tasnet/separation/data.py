@@ -1,0 +1,200 @@
+"""Segments of two-talker mixtures for training and development, from Kaldi data folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import soundfile
+import torch
+import torch.distributed
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from spiking_tasnet.separation.config import DataConfig
+from spiking_tasnet.separation.kaldi import Utterance, read_data_dir
+
+
+class Segments(Dataset):
+    """Segments of fixed length with their sources; the mixture is the sum of the sources it holds.
+
+    An item is drawn by the key (epoch, index). In training the segment starts anywhere in the utterance, by a random
+    number of seed, epoch and index alone, so that neither order nor processes change it. For development (`training`
+    false) utterances are broken into consecutive segments, the last one aligned to the end. What is shorter than a
+    segment is followed by zeros.
+
+    Args:
+        utterances: of one data folder.
+        segment: seconds.
+        sample_rate: Hz.
+        training: random segments, one an utterance and epoch.
+        remix: training only: take the last source from another mixture of other talkers.
+        seed: of all random choices.
+
+    Shape:
+        item: mixture (time,), sources (n_src, time).
+
+    Raises:
+        ValueError: a file that is not readable, or at another sample rate.
+    """
+
+    def __init__(
+        self,
+        utterances: list[Utterance],
+        segment: float,
+        sample_rate: int,
+        *,
+        training: bool,
+        remix: bool = False,
+        seed: int = 0,
+    ):
+        """See the class."""
+        self.utterances, self.n_samples = utterances, round(segment * sample_rate)
+        self.training, self.remix, self.seed = training, remix and training, seed
+        self.lengths = [_length(utterance.sources[0], sample_rate) for utterance in utterances]
+        self.keys = [
+            (item, offset)
+            for item, length in enumerate(self.lengths)
+            for offset in ([0] if training else _offsets(length, self.n_samples))
+        ]
+
+    def __len__(self) -> int:
+        """Number of segments an epoch."""
+        return len(self.keys)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The segment `key` = (epoch, index)."""
+        epoch, index = key
+        item, offset = self.keys[index]
+        if not self.training:
+            sources = [self._read(path, offset) for path in self.utterances[item].sources]
+        else:
+            random = np.random.default_rng((self.seed, epoch, index))
+            items = [item] * len(self.utterances[item].sources)
+            if self.remix:
+                items[-1] = self._partner(item, random)
+            sources = [
+                self._read(self.utterances[source].sources[place], self._offset(source, random))
+                for place, source in enumerate(items)
+            ]
+        stacked = torch.from_numpy(np.stack(sources))
+        return stacked.sum(0), stacked
+
+    def _offset(self, item: int, random: np.random.Generator) -> int:
+        return int(random.integers(max(0, self.lengths[item] - self.n_samples) + 1))
+
+    def _partner(self, item: int, random: np.random.Generator) -> int:
+        taken = set(self.utterances[item].speakers[:-1])
+        for _ in range(10):
+            other = int(random.integers(len(self.utterances)))
+            if self.utterances[other].speakers[-1] not in taken:
+                return other
+        return item
+
+    def _read(self, path: Path, offset: int) -> np.ndarray:
+        samples, _ = soundfile.read(path, frames=self.n_samples, start=offset, dtype="float32")
+        return np.pad(samples, (0, self.n_samples - len(samples)))
+
+
+def _length(path: Path, sample_rate: int) -> int:
+    try:
+        info = soundfile.info(str(path))
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{path}: cannot be read ({error}); run stage 0 again") from None
+    if info.samplerate != sample_rate:
+        raise ValueError(f"{path}: {info.samplerate} Hz found, {sample_rate} Hz expected; build the mixtures at that rate")
+    return info.frames
+
+
+def _offsets(length: int, n_samples: int) -> list[int]:
+    if length <= n_samples:
+        return [0]
+    starts = list(range(0, length - n_samples + 1, n_samples))
+    return starts if starts[-1] + n_samples == length else [*starts, length - n_samples]
+
+
+class EpochSampler(Sampler):
+    """Keys (epoch, index), shuffled by seed and epoch; Lightning sets the epoch.
+
+    Args:
+        n_items: items in the data set.
+        n_keys: items an epoch, chosen anew each time; 0 for all.
+        shuffle: False keeps the order and epoch 0.
+        seed: of the order.
+    """
+
+    def __init__(self, n_items: int, n_keys: int = 0, *, shuffle: bool, seed: int = 0):
+        """See the class."""
+        self.n_items, self.n_keys = n_items, min(n_keys, n_items) or n_items
+        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch."""
+        self.epoch = epoch
+
+    def _share(self) -> tuple[int, int]:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return torch.distributed.get_rank(), torch.distributed.get_world_size()
+        return 0, 1
+
+    def __len__(self) -> int:
+        """Keys of this process."""
+        return self.n_keys // self._share()[1]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """The keys of this process."""
+        rank, world = self._share()
+        if not self.shuffle:
+            order = np.arange(self.n_items)
+        else:
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(self.n_items)
+        epoch = self.epoch if self.shuffle else 0
+        for index in order[: self.n_keys][rank::world][: len(self)]:
+            yield epoch, int(index)
+
+
+class SeparationData(pl.LightningDataModule):
+    """Training and development segments of `<data_dir>/tr` and `<data_dir>/cv`.
+
+    Args:
+        data_dir: what stage 0 made.
+        config: segments and batches.
+        sample_rate: Hz.
+        batches_per_epoch: training batches an epoch; 0 for all.
+        seed: of segments and order.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_data_dir` and `Segments`.
+    """
+
+    def __init__(
+        self, data_dir: str | Path, config: DataConfig, sample_rate: int, batches_per_epoch: int = 0, seed: int = 0
+    ):
+        """See the class."""
+        super().__init__()
+        self.config, self.batches_per_epoch, self.seed = config, batches_per_epoch, seed
+        train = read_data_dir(Path(data_dir) / "tr")[: config.limit_train or None]
+        dev = read_data_dir(Path(data_dir) / "cv")[: config.limit_dev or None]
+        self.train = Segments(train, config.segment, sample_rate, training=True, remix=config.remix, seed=seed)
+        self.dev = Segments(dev, config.segment, sample_rate, training=False)
+
+    def _loader(self, segments: Segments, n_keys: int) -> DataLoader:
+        sampler = EpochSampler(len(segments), n_keys, shuffle=segments.training, seed=self.seed)
+        return DataLoader(
+            segments,
+            batch_size=self.config.batch_size,
+            sampler=sampler,
+            num_workers=self.config.num_workers,
+            drop_last=segments.training and len(sampler) >= self.config.batch_size,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        """Random segments."""
+        return self._loader(self.train, self.batches_per_epoch * self.config.batch_size)
+
+    def val_dataloader(self) -> DataLoader:
+        """Consecutive segments."""
+        return self._loader(self.dev, 0)

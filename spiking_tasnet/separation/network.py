@@ -1,0 +1,139 @@
+"""The time-domain separation network (section 6.3.2.2, DESIGN section 5)."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spiking_tasnet.files import whole_file
+from spiking_tasnet.separation.config import ModelConfig, build
+from spiking_tasnet.snn import ConvertibleLayer, convertible_layers
+
+FORMAT = "spiking_tasnet.TasNet"
+
+
+class FrameNorm(nn.Module):
+    """Zero mean and unit variance over the channels of each frame, with trainable gain and bias a channel.
+
+    Shape:
+        (batch, chan, n_frames) -> the same.
+    """
+
+    def __init__(self, chan: int, eps: float = 1e-8):
+        """See the class."""
+        super().__init__()
+        self.eps = eps
+        self.gain = nn.Parameter(torch.ones(chan, 1))
+        self.bias = nn.Parameter(torch.zeros(chan, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise."""
+        variance, mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
+        return (x - mean) * torch.rsqrt(variance + self.eps) * self.gain + self.bias
+
+
+def dilated_layer(in_chan: int, config: ModelConfig, block: int) -> ConvertibleLayer:
+    """Dilated convolution + BN + ReLU of block `block` (dilation 2**block), of unchanged length; the last reads out."""
+    dilation = 2**block
+    padding = dilation * (config.conv_kernel_size - 1) // 2
+    convolution = nn.Conv1d(
+        in_chan, config.hid_chan, config.conv_kernel_size, padding=padding, dilation=dilation, bias=False
+    )
+    return ConvertibleLayer(convolution, nn.BatchNorm1d(config.hid_chan), readout=block == config.n_blocks - 1)
+
+
+class TasNet(nn.Module):
+    """Encoder, mask-estimating separator of convertible layers, decoder.
+
+    Shape:
+        mixture (batch, time) -> est_sources (batch, n_src, time); the level of the estimates is free.
+
+    Args:
+        config: sizes; `ModelConfig()` is the paper's network.
+    """
+
+    def __init__(self, config: ModelConfig):
+        """See the class."""
+        super().__init__()
+        self.config = config
+        chan = config.n_filters
+        self.encoder = nn.Conv1d(1, chan, config.kernel_size, stride=config.stride, bias=False)
+        self.norm = FrameNorm(chan)
+        encoding = ConvertibleLayer(nn.Conv1d(chan, config.bn_chan, 1, bias=False), nn.BatchNorm1d(config.bn_chan))
+        chans = [config.bn_chan] + [config.hid_chan] * (config.n_blocks - 1)
+        dilated = [dilated_layer(in_chan, config, block) for block, in_chan in enumerate(chans)]
+        self.separator = nn.Sequential(encoding, *dilated)
+        self.mask = nn.Conv1d(config.hid_chan, config.n_src * chan, 1)
+        self.decoder = nn.ConvTranspose1d(chan, 1, config.kernel_size, stride=config.stride, bias=False)
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Separate.
+
+        Raises:
+            ValueError: a mixture shorter than one encoder filter.
+        """
+        time, config = mixture.shape[-1], self.config
+        if time < config.kernel_size:
+            raise ValueError(f"a mixture of {time} samples found, at least {config.kernel_size} expected")
+        # Zeros at the end complete the last frame, so every sample is covered (K = (T - L) / stride + 1).
+        x = F.pad(mixture, (0, -(time - config.kernel_size) % config.stride)).unsqueeze(1)
+        encoded = torch.relu(self.encoder(x))  # (batch, n_filters, n_frames)
+        masks = torch.sigmoid(self.mask(self.separator(self.norm(encoded))))
+        masks = masks.unflatten(1, (config.n_src, config.n_filters))
+        modulated = (masks * encoded.unsqueeze(1)).flatten(0, 1)  # (batch * n_src, n_filters, n_frames)
+        return self.decoder(modulated).view(len(mixture), config.n_src, -1)[..., :time]
+
+    @property
+    def is_spiking(self) -> bool:
+        """Whether any layer spikes."""
+        return any(layer.role != "analog" for layer in convertible_layers(self).values())
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples of the mixture that one output sample depends on, at most."""
+        frames = 1 + (self.config.conv_kernel_size - 1) * (2**self.config.n_blocks - 1)
+        return (frames - 1) * self.config.stride + 2 * self.config.kernel_size - 1
+
+
+def save_model(path: str | Path, network: TasNet, **extra: Any) -> None:
+    """Write a model that rebuilds itself from its own stored sizes; `extra` holds plain numbers and text."""
+    contents = {
+        "format": FORMAT,
+        "model": dataclasses.asdict(network.config),
+        "state_dict": network.state_dict(),
+        "extra": extra,
+    }
+    with whole_file(path) as temporary:
+        torch.save(contents, temporary)
+
+
+def load_model(path: str | Path) -> TasNet:
+    """Read a model written by `save_model`, in eval mode, as plain tensors and numbers.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a model of ours, or one whose weights do not fit its own sizes.
+    """
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such model; train one with egs/mini-2mix/run.sh --stage 0") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path}: not a model file ({reason}); give a model.pt that this toolkit wrote") from None
+    if not isinstance(contents, dict) or contents.get("format") != FORMAT:
+        raise ValueError(f"{path}: a checkpoint of another program found, a model.pt of this toolkit expected")
+    network = TasNet(build(ModelConfig, contents["model"], str(path)))
+    try:
+        network.load_state_dict(contents["state_dict"])
+    except RuntimeError as error:
+        raise ValueError(f"{path}: a checkpoint of another network found ({str(error).splitlines()[-1].strip()})") from None
+    return network.eval()
+
+

@@ -1,0 +1,101 @@
+"""Cost of a network: MACs of the ANN, synaptic operations of the SNN, energy with stated costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from spiking_tasnet.snn.layers import ConvertibleLayer
+from spiking_tasnet.snn.operators import OPERATORS, fan_out
+from spiking_tasnet.snn.spikes import Spikes
+
+MAC_JOULE = 4.6e-12  # 32-bit float multiply-accumulate in 45 nm
+AC_JOULE = 0.9e-12  # 32-bit float addition in 45 nm
+ENERGY_SOURCE = "Horowitz, ISSCC 2014: 45 nm, 32-bit float, multiply 3.7 pJ + add 0.9 pJ a MAC, add 0.9 pJ an AC"
+
+
+@dataclass
+class LayerCost:
+    """Sums over everything a layer processed while it was recorded.
+
+    Attributes:
+        role: of the layer: ``analog`` for what does not spike.
+        macs: dense multiply-accumulates, which is what the ANN spends (a padded tap costs none).
+        synops: additions driven by incoming spikes: sum over steps of spikes x fan-out; 0 if given a tensor.
+        spikes_in: incoming spikes.
+        spikes_out: spikes fired.
+        neurons: output neurons x items.
+        neuron_updates: neurons x N_s, of layers with IF neurons.
+    """
+
+    role: str
+    macs: float = 0.0
+    synops: float = 0.0
+    spikes_in: float = 0.0
+    spikes_out: float = 0.0
+    neurons: float = 0.0
+    neuron_updates: float = 0.0
+
+    @property
+    def spiking_input(self) -> bool:
+        """Whether spikes drive the layer, so that it adds instead of multiplying."""
+        return self.synops > 0 or self.role in ("spiking", "readout")
+
+
+@contextmanager
+def record_cost(network: nn.Module) -> Iterator[dict[str, LayerCost]]:
+    """Record the cost of every linear operator while the block runs `network`.
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(3, 4))
+        >>> with record_cost(network) as cost:
+        ...     _ = network(torch.zeros(2, 3))
+        >>> cost["0"].macs
+        24.0
+    """
+    costs: dict[str, LayerCost] = {}
+    handles = []
+    inside = {id(module.operator) for module in network.modules() if isinstance(module, ConvertibleLayer)}
+    for name, module in network.named_modules():
+        if isinstance(module, ConvertibleLayer):
+            handles.append(module.register_forward_hook(_hook(costs, name, module.operator)))
+        elif isinstance(module, (*OPERATORS, nn.ConvTranspose1d)) and id(module) not in inside:
+            handles.append(module.register_forward_hook(_hook(costs, name, module)))
+    try:
+        yield costs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(costs: dict[str, LayerCost], name: str, operator: nn.Module):
+    def hook(module: nn.Module, inputs: tuple, output: Tensor | Spikes) -> None:
+        cost = costs.setdefault(name, LayerCost(getattr(module, "role", "analog")))
+        x = inputs[0]
+        cost.macs += dense_macs(operator, x.shape)
+        neurons = output.shape.numel()
+        cost.neurons += neurons
+        if isinstance(x, Spikes):
+            counts = x.counts.double()
+            cost.spikes_in += counts.sum().item()
+            cost.synops += (counts * fan_out(operator, x.shape).to(counts.device)).sum().item()
+        if isinstance(output, Spikes):
+            cost.spikes_out += output.counts.sum().item()
+            cost.neuron_updates += neurons * output.num_steps
+
+    return hook
+
+
+def dense_macs(operator: nn.Module, in_shape: torch.Size) -> float:
+    """MACs of one dense pass over an input of `in_shape`, exact at padding edges."""
+    if isinstance(operator, nn.ConvTranspose1d):
+        weight = operator.weight
+        return float(in_shape.numel() * weight.shape[1] * weight.shape[2])
+    reach = fan_out(operator, in_shape)
+    return (reach.expand(1, 1, *in_shape[2:]) if reach.dim() else reach).sum().item() * (
+        in_shape.numel() if not reach.dim() else in_shape[0] * in_shape[1]
+    )

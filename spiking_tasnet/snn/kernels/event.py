@@ -1,0 +1,2 @@
+"""placeholder until part K lands"""
+def available(): return False

@@ -1,0 +1,76 @@
+"""The integrate-and-fire neuron (Eq. 4-6) and the encoding of analog values into spikes (section 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+def fire(membrane_potential: Tensor, current: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+    """One step: integrate, fire at or above threshold, subtract the threshold.
+
+    Eq. 4 subtracts at the start of the next step; subtracting at the end of this one is the same dynamics.
+
+    Args:
+        membrane_potential: state left by the step before, in activation units.
+        current: z[t], same shape.
+        threshold: theta > 0, broadcastable.
+
+    Returns:
+        The spikes s[t] (bool) and the membrane potential after the subtraction.
+    """
+    membrane_potential = membrane_potential + current
+    spikes = membrane_potential >= threshold
+    return spikes, membrane_potential - threshold * spikes
+
+
+def integrate_and_fire(currents: Iterable[Tensor], threshold: Tensor, v_init: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Run IF neurons over a window of currents.
+
+    Args:
+        currents: z[t], one tensor (batch, ...) a step.
+        threshold: theta, broadcastable to one step.
+        v_init: V[0] as a fraction of the threshold; 0 in the paper.
+
+    Returns:
+        The train (num_steps, batch, ...) of bool, and the membrane potential left at the end (batch, ...).
+    """
+    train, membrane_potential = [], None
+    for current in currents:
+        if membrane_potential is None:
+            membrane_potential = torch.zeros_like(current) + v_init * threshold
+        spikes, membrane_potential = fire(membrane_potential, current, threshold)
+        train.append(spikes)
+    return torch.stack(train), membrane_potential
+
+
+def encode_counts(activation: Tensor, threshold: Tensor, num_steps: int, v_init: float = 0.0) -> Tensor:
+    """Spike counts of the encoding layer: c = min(N_s, floor(a / theta + v_init)) (section 3.4).
+
+    The whole activation is injected at the first step and discharged one spike a step.
+
+    Args:
+        activation: a >= 0, (batch, chan, ...), in activation units.
+        threshold: theta, broadcastable.
+        num_steps: N_s.
+        v_init: V[0] as a fraction of the threshold.
+
+    Returns:
+        int32 counts, shaped like `activation`.
+    """
+    return (activation / threshold + v_init).floor().clamp_(0, num_steps).to(torch.int32)
+
+
+def burst(counts: Tensor, num_steps: int) -> Tensor:
+    """Trains of `counts` spikes in consecutive steps from the first.
+
+    Returns:
+        int32 words shaped like `counts` when `num_steps` <= 32, else a bool train (num_steps, ...).
+    """
+    if num_steps > 32:
+        steps = torch.arange(num_steps, device=counts.device).view(-1, *(1,) * counts.dim())
+        return steps < counts
+    ones = (torch.ones_like(counts, dtype=torch.int64) << counts) - 1
+    return torch.where(ones > 0x7FFFFFFF, ones - (1 << 32), ones).to(torch.int32)

@@ -1,0 +1,91 @@
+"""The linear operators that spikes can drive: fully connected and convolutional, called with given weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+OPERATORS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+
+
+def check_operator(operator: nn.Module) -> None:
+    """Refuse an operator that a spiking layer cannot carry.
+
+    Raises:
+        TypeError: not a Linear, Conv1d or Conv2d.
+        ValueError: a padding mode other than zeros (silence is the only padding that spikes have).
+    """
+    if not isinstance(operator, OPERATORS):
+        names = ", ".join(kind.__name__ for kind in OPERATORS)
+        raise TypeError(f"{type(operator).__name__} found, one of {names} expected: spikes cross linear operators only")
+    if getattr(operator, "padding_mode", "zeros") != "zeros":
+        raise ValueError(f"padding_mode {operator.padding_mode!r} found, 'zeros' expected: no spike lies in the padding")
+
+
+def apply_operator(operator: nn.Module, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Apply `operator` with `weight` and `bias` in place of its own.
+
+    Shape:
+        Linear: (batch, ..., in) -> (batch, ..., out). Conv: (batch, in, *spatial) -> (batch, out, *spatial).
+    """
+    if isinstance(operator, nn.Linear):
+        return F.linear(x, weight, bias)
+    convolve = F.conv1d if isinstance(operator, nn.Conv1d) else F.conv2d
+    return convolve(x, weight, bias, operator.stride, operator.padding, operator.dilation, operator.groups)
+
+
+def out_channels(operator: nn.Module) -> int:
+    """Number of output channels, or of output features of a Linear."""
+    return operator.out_features if isinstance(operator, nn.Linear) else operator.out_channels
+
+
+def per_channel(operator: nn.Module, values: Tensor) -> Tensor:
+    """Reshape one value a channel, (chan,), so that it broadcasts over the operator's output."""
+    return values if isinstance(operator, nn.Linear) else values.view(-1, *(1,) * (operator.weight.dim() - 2))
+
+
+def scale_inputs(operator: nn.Module, weight: Tensor, threshold: Tensor) -> Tensor:
+    """Multiply each weight by the threshold of the input it reads: theta_{l-1} W of Eq. 3.
+
+    Args:
+        operator: the operator that reads the spikes.
+        weight: (out, in / groups, *kernel).
+        threshold: (1,) or one a channel of the operator's input, (in,).
+
+    Raises:
+        ValueError: the number of thresholds is neither 1 nor the number of inputs.
+    """
+    if threshold.numel() == 1:
+        return weight * threshold.reshape(())
+    groups = getattr(operator, "groups", 1)
+    if threshold.numel() != weight.shape[1] * groups:
+        raise ValueError(
+            f"{threshold.numel()} presynaptic thresholds found, {weight.shape[1] * groups} inputs expected: "
+            "flatten only layers whose threshold is layer-wise"
+        )
+    by_group = threshold.view(groups, weight.shape[1]).repeat_interleave(weight.shape[0] // groups, dim=0)
+    return weight * by_group.view(weight.shape[0], weight.shape[1], *(1,) * (weight.dim() - 2))
+
+
+def fan_out(operator: nn.Module, in_shape: torch.Size) -> Tensor:
+    """Number of synapses that one spike of each input drives, exact at the padding edges, strides and groups.
+
+    Args:
+        operator: the operator that reads the spikes.
+        in_shape: (batch, chan, *spatial), or (batch, ..., in) for a Linear.
+
+    Returns:
+        A tensor that broadcasts against the input, float64.
+    """
+    if isinstance(operator, nn.Linear):
+        return torch.tensor(float(operator.out_features), dtype=torch.float64)
+    # The map is the same for every channel: the transpose of a one-channel operator, applied to ones.
+    spatial = in_shape[2:]
+    probe = torch.zeros(1, 1, *spatial, dtype=torch.float64, requires_grad=True)
+    kernel = torch.ones(1, 1, *operator.kernel_size, dtype=torch.float64)
+    convolve = F.conv1d if isinstance(operator, nn.Conv1d) else F.conv2d
+    with torch.enable_grad():
+        total = convolve(probe, kernel, None, operator.stride, operator.padding, operator.dilation).sum()
+        (reach,) = torch.autograd.grad(total, probe)
+    return reach * (operator.out_channels // operator.groups)
