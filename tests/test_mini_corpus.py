@@ -26,9 +26,9 @@ SMALL = "--train-talkers 4 --test-talkers 4 --utterances 4 --test-utterances 3 -
 RATE = 8000
 
 
-def run_script(out: Path, *options: str, shadow: Path | None = None) -> subprocess.CompletedProcess:
+def run_script(out: Path, *options: str, shadow: Path | None = None, **variables: str) -> subprocess.CompletedProcess:
     paths = [str(path) for path in (shadow, ROOT) if path]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | variables
     command = [sys.executable, str(LOCAL / "synthesise.py"), "--out", str(out), *SMALL, *options]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
@@ -113,6 +113,24 @@ def test_rerun_restart_and_number_of_processes_give_the_same_bytes(corpus, tmp_p
         (tmp_path / path).unlink()  # as after an interruption; t002_003 must not depend on being spoken alone
     assert run_script(tmp_path, "--jobs", "3").returncode == 0
     assert contents(tmp_path) == whole
+
+
+def test_data_under_a_long_path_gives_the_same_bytes_and_leaves_no_trace(corpus, tmp_path):
+    import espeakng_loader
+
+    deep = tmp_path / ("a" * 90) / ("b" * 90)  # espeak-ng's own limit is about 155 characters
+    deep.mkdir(parents=True)
+    (deep / "espeak-ng-data").symlink_to(espeakng_loader.get_data_path())
+    (tmp_path / "espeakng_loader.py").write_text(
+        f"def get_library_path():\n    return {espeakng_loader.get_library_path()!r}\n"
+        f"def get_data_path():\n    return {str(deep / 'espeak-ng-data')!r}\n"
+    )
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    result = run_script(tmp_path / "corpus", shadow=tmp_path, TMPDIR=str(temporary))
+    assert result.returncode == 0, result.stderr
+    assert contents(tmp_path / "corpus") == contents(corpus)
+    assert not list(temporary.glob("espeak*"))
 
 
 def test_folder_of_other_settings_is_refused(corpus):

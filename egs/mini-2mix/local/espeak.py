@@ -7,6 +7,7 @@ the samples depend on all that the process has said before. `isolate.py` gives e
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import tempfile
 from pathlib import Path
@@ -51,7 +52,7 @@ def _loader():
 
 
 class Espeak:
-    """A speaking espeak-ng.
+    """A speaking espeak-ng, for a `with` statement.
 
     Attributes:
         sample_rate: of what `say` returns, in Hz.
@@ -64,6 +65,7 @@ class Espeak:
     def __init__(self) -> None:
         """Load the library and its data."""
         loader = _loader()
+        self._cleanup = contextlib.ExitStack()
         self._chunks: list[bytes] = []
         self._callback = _CALLBACK(self._collect)  # the library holds only a pointer to it: keep it alive
         try:
@@ -74,8 +76,7 @@ class Espeak:
             ) from None
         path = str(data_path())
         if len(path.encode()) > LONGEST_DATA_PATH:
-            self._short = tempfile.TemporaryDirectory(prefix="espeak")  # removed with this object
-            link = Path(self._short.name) / "espeak-ng-data"
+            link = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="espeak"))) / "espeak-ng-data"
             link.symlink_to(path)
             path = str(link)
         self.sample_rate = self._library.espeak_Initialize(
@@ -94,6 +95,14 @@ class Espeak:
             raise FileNotFoundError(
                 f"espeak-ng {self.version} found, 1.52 or newer expected: pip install --upgrade espeakng-loader"
             ) from None
+
+    def __enter__(self) -> Espeak:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        """Remove the short name made for a long data path."""
+        self._cleanup.close()
 
     def _collect(self, samples, n_samples: int, _events) -> int:
         if samples and n_samples > 0:

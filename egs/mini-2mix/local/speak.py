@@ -34,19 +34,20 @@ def speak_talker(out: Path, talker: Talker, sentences: dict[str, str], seed: int
     Returns:
         The number of utterances.
     """
-    voice = _Voice(Espeak(), talker, sample_rate)
-    pitch = voice.find_pitch()
-    rng = np.random.default_rng([seed, 4, *talker.id.encode()])
-    for path, sentence in sentences.items():
-        rate = talker.rate * (1 + rng.uniform(-RATE_SPREAD, RATE_SPREAD))
-        samples = voice.say(sentence, pitch + int(rng.integers(-PITCH_SPREAD, PITCH_SPREAD + 1)), rate)
-        seconds = len(samples) / sample_rate
-        wanted = min(max(seconds, SECONDS[0]), SECONDS[1])
-        if seconds != wanted:
-            samples = voice.say(sentence, pitch, rate * seconds / wanted)
-        if not (out / path).is_file():
-            with whole_file(out / path) as temporary:
-                soundfile.write(temporary, np.round(samples * 32767).astype(np.int16), sample_rate)
+    with Espeak() as espeak:
+        voice = _Voice(espeak, talker, sample_rate)
+        pitch = voice.find_pitch()
+        rng = np.random.default_rng([seed, 4, *talker.id.encode()])
+        for path, sentence in sentences.items():
+            rate = talker.rate * (1 + rng.uniform(-RATE_SPREAD, RATE_SPREAD))
+            samples = voice.say(sentence, pitch + int(rng.integers(-PITCH_SPREAD, PITCH_SPREAD + 1)), rate)
+            seconds = len(samples) / sample_rate
+            wanted = min(max(seconds, SECONDS[0]), SECONDS[1])
+            if seconds != wanted:
+                samples = voice.say(sentence, pitch, rate * seconds / wanted)
+            if not (out / path).is_file():
+                with whole_file(out / path) as temporary:
+                    soundfile.write(temporary, np.round(samples * 32767).astype(np.int16), sample_rate)
     return len(sentences)
 
 
