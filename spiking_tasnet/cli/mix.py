@@ -1,0 +1,32 @@
+"""Build two-talker mixtures and Kaldi data folders (stage 0)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `mix`."""
+    parser.add_argument("--wsj0", type=Path, required=True, metavar="DIR", help="corpus root; the lists' paths start here")
+    parser.add_argument("--mix-lists", type=Path, required=True, metavar="DIR", help="holds mix_2_spk_{tr,cv,tt}.txt")
+    parser.add_argument(
+        "--activlev", type=Path, metavar="DIR", help="holds activlev_*.txt; without, levels are measured (ITU-T P.56)"
+    )
+    parser.add_argument("--data-dir", type=Path, required=True, metavar="DIR", help="gets wav8k/min/... and tr, cv, tt")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N lines of each list")
+    parser.add_argument("--sample-rate", type=int, default=8000, metavar="HZ", help="of the mixtures (default 8000)")
+    parser.add_argument("--mode", default="min", help="min cuts to the shorter talker, max pads to the longer")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Mix."""
+    from spiking_tasnet.separation.corpus import Mixtures, build_mixtures
+
+    if args.limit < 0:
+        raise ValueError(f"--limit {args.limit} found, 0 (all) or more expected")
+    wanted = Mixtures(
+        args.wsj0, args.mix_lists, args.data_dir, args.activlev, args.sample_rate, args.mode, args.limit
+    )
+    build_mixtures(wanted, args.jobs)

@@ -1,0 +1,81 @@
+"""Audio files through soundfile: checked when read, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from spiking_tasnet.files import whole_file
+
+INT16_SCALE = 32768  # a 16-bit sample is an integer over this
+
+
+def read_audio(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
+    """Read a sound file.
+
+    Args:
+        path: any format that libsndfile reads.
+        sample_rate: Hz expected; None takes any.
+
+    Returns:
+        Samples, float32 (n_chan, n_samples), full scale 1; sample rate in Hz.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file cannot be read, is empty, holds NaN or infinity, or has another sample rate.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file; check the path")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
+        raise ValueError(f"{path}: cannot be read as audio ({error}); a sound WAV or FLAC file expected") from None
+    if sample_rate is not None and rate != sample_rate:
+        raise ValueError(f"{path}: {rate} Hz found, {sample_rate} Hz expected; resample it first")
+    if not len(samples):
+        raise ValueError(f"{path}: no samples found, audio expected; remove it or record it again")
+    if not np.isfinite(samples).all():
+        raise ValueError(f"{path}: NaN or infinite samples found, finite ones expected; write the file again")
+    return samples.T, rate
+
+
+def read_mono(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
+    """Read a sound file of one channel: samples (n_samples,) and its rate in Hz.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: as `read_audio`, or the file has several channels.
+    """
+    samples, rate = read_audio(path, sample_rate)
+    if len(samples) != 1:
+        raise ValueError(f"{path}: {len(samples)} channels found, 1 expected; mix them down or pick one first")
+    return samples[0], rate
+
+
+def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int, subtype: str = "PCM_16") -> None:
+    """Write a WAV file, whole or not at all.
+
+    Args:
+        path: where; folders are made.
+        samples: (n_samples,) or (n_chan, n_samples), full scale 1. Zeros for no samples are fine, NaN is not.
+        sample_rate: Hz.
+        subtype: ``PCM_16`` (rounded to the nearest of 65536 levels) or ``FLOAT``.
+
+    Raises:
+        ValueError: NaN or infinity, or beyond full scale for ``PCM_16``: nothing is clipped silently.
+    """
+    samples = np.asarray(samples)
+    if not np.isfinite(samples).all():
+        raise ValueError(f"{path}: NaN or infinite samples to write, finite ones expected")
+    if subtype == "PCM_16":
+        peak = float(np.abs(samples).max(initial=0.0))
+        if peak > 1:
+            raise ValueError(f"{path}: a peak of {peak:.3g} to write, at most 1 expected; scale it down")
+        samples = np.clip(np.rint(samples * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
+    else:
+        samples = samples.astype(np.float32)
+    with whole_file(path) as temporary:
+        soundfile.write(temporary, samples.T, sample_rate, subtype=subtype)
