@@ -1,0 +1,1 @@
+"""Speech separation with a spiking separator: mixtures, network, training, scores, report."""

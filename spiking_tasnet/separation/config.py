@@ -90,7 +90,7 @@ class TrainConfig:
         schedule: ``plateau`` halves as above; ``cosine`` falls from `lr` to zero over `max_epochs`, for short runs.
         clip_norm: gradient norm limit.
         batches_per_epoch: train on this many batches an epoch, chosen anew each time; 0 for all.
-        precision: Lightning's, e.g. ``32-true`` or ``bf16-mixed``.
+        precision: Lightning's, e.g. ``32-true`` or ``bf16-mixed``; ``auto`` is the latter where the processor has it.
     """
 
     max_epochs: int = 100

@@ -104,7 +104,7 @@ def _length(path: Path, sample_rate: int) -> int:
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{path}: cannot be read ({error}); run stage 0 again") from None
     if info.samplerate != sample_rate:
-        raise ValueError(f"{path}: {info.samplerate} Hz found, {sample_rate} Hz expected; build the mixtures at that rate")
+        raise ValueError(f"{path}: {info.samplerate} Hz found, {sample_rate} Hz expected; mix at that rate")
     return info.frames
 
 

@@ -133,7 +133,8 @@ def load_model(path: str | Path) -> TasNet:
     try:
         network.load_state_dict(contents["state_dict"])
     except RuntimeError as error:
-        raise ValueError(f"{path}: a checkpoint of another network found ({str(error).splitlines()[-1].strip()})") from None
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{path}: a checkpoint of another network found ({reason}); name another --model") from None
     return network.eval()
 
 

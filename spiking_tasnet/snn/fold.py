@@ -17,7 +17,7 @@ def folded_weights(operator: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor
         ValueError: `norm` keeps no running statistics, so it has no fixed effect to fold.
     """
     if norm.running_mean is None:
-        raise ValueError("batch norm without running statistics found: nothing fixed to fold; set track_running_stats=True")
+        raise ValueError("batch norm without running statistics found, nothing fixed to fold: set track_running_stats")
     with torch.no_grad():
         gain = (norm.running_var.double() + norm.eps).rsqrt()
         if norm.affine:

@@ -106,7 +106,8 @@ class ConvertibleLayer(nn.Module):
             if not isinstance(x, Spikes):
                 raise TypeError("a spiking layer was given a tensor, Spikes expected: a layer below it reads counts")
             return self._fire(x)
-        activation = self._activation(x)
+        with torch.autocast(self.threshold.device.type, enabled=False):  # counts must not depend on the precision
+            activation = self._activation(x.to(self.threshold.dtype) if isinstance(x, Tensor) else x)
         if self.role == "readout":
             return activation
         with torch.no_grad():
@@ -120,7 +121,7 @@ class ConvertibleLayer(nn.Module):
 
     def _fire(self, spikes: Spikes) -> Spikes:
         weight, bias = self.effective_weights()
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(self.threshold.device.type, enabled=False):
             current = torch.zeros_like(self.threshold) if bias is None else bias / self.num_steps
             code = kernels.simulate(
                 self.operator,

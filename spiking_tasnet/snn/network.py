@@ -36,7 +36,7 @@ def convertible_layers(network: nn.Module) -> dict[str, ConvertibleLayer]:
 
 @contextmanager
 def execution_order(network: nn.Module) -> Iterator[list[str]]:
-    """Record, while the block runs the network, the names of modules with own parameters, or convertible, as they run."""
+    """Record, while the block runs the network, the names of modules with parameters, or convertible, as they run."""
     order: list[str] = []
     layers = convertible_layers(network)
     inner = {f"{name}.{child}" for name, layer in layers.items() for child, _ in layer.named_modules() if child}

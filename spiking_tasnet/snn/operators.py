@@ -20,7 +20,7 @@ def check_operator(operator: nn.Module) -> None:
         names = ", ".join(kind.__name__ for kind in OPERATORS)
         raise TypeError(f"{type(operator).__name__} found, one of {names} expected: spikes cross linear operators only")
     if getattr(operator, "padding_mode", "zeros") != "zeros":
-        raise ValueError(f"padding_mode {operator.padding_mode!r} found, 'zeros' expected: no spike lies in the padding")
+        raise ValueError(f"padding_mode {operator.padding_mode!r} found, 'zeros' expected: no spikes in padding")
 
 
 def apply_operator(operator: nn.Module, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

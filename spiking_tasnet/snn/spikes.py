@@ -107,7 +107,7 @@ class Spikes:
             threshold = self.threshold.view(-1, *(1,) * (self.dim() - 2)).expand(self.shape[1:])
             if value.shape[1:] != (threshold.numel(),):
                 raise ValueError(
-                    f"cannot reshape {tuple(self.shape)} to {tuple(value.shape)}: channels have thresholds of their own; "
+                    f"cannot reshape {tuple(self.shape)} to {tuple(value.shape)}: channels have own thresholds; "
                     "flatten to (batch, features) or use layer-wise thresholds"
                 )
             threshold = threshold.reshape(-1)

@@ -1,0 +1,62 @@
+"""Configuration: typed, checked, every shipped file loads."""
+
+from pathlib import Path
+
+import pytest
+
+from spiking_tasnet.separation.config import Config, ModelConfig, load_config, save_config
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted([*ROOT.glob("recipes/*/conf/*.yaml"), *ROOT.glob("egs/*/conf/*.yaml")])
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parts[-3]}/{path.name}")
+def test_every_shipped_configuration_loads(path):
+    load_config(path)
+
+
+def test_the_defaults_are_the_papers():
+    config = Config()
+    assert (config.model.n_filters, config.model.n_blocks, config.ptl.num_steps, config.ptl.patience) == (512, 10, 32, 3)
+    assert (config.ann.lr, config.ann.halve_after, config.ann.stop_after, config.ann.max_epochs) == (1e-3, 3, 10, 100)
+    assert config.data.segment == 4.0
+
+
+def test_what_is_saved_is_read_back(tmp_path):
+    config = load_config(None, ["model.n_blocks=3", "ann.lr=5e-4", "data.remix=true", "seed=7"])
+    assert (config.model.n_blocks, config.ann.lr, config.data.remix, config.seed) == (3, 5e-4, True, 7)
+    save_config(config, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.filters=3", "unknown key 'filters' found"),
+        ("model.n_blocks=three", "n_blocks: 'three' found, int expected"),
+        ("model.n_blocks=true", "n_blocks: True found, int expected"),
+        ("ann.lr=fast", "lr: 'fast' found, float expected"),
+        ("ann.schedule=step", "'step' found, 'plateau' or 'cosine' expected"),
+        ("model.conv_kernel_size=4", "an odd number expected"),
+        ("model.n_src=0", "at least 1 expected"),
+        ("ptl.percentile=0", "percentile in"),
+        ("model", "KEY=VALUE expected"),
+        ("model=3", "a mapping of settings expected"),
+    ],
+)
+def test_mistakes_name_the_key(override, message):
+    with pytest.raises(ValueError, match=message):
+        load_config(None, [override])
+
+
+def test_not_yaml(tmp_path):
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(ValueError, match="not a YAML file"):
+        load_config(tmp_path / "bad.yaml")
+    with pytest.raises(FileNotFoundError):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_stride_longer_than_the_filter():
+    with pytest.raises(ValueError, match="model.stride: 30 found"):
+        ModelConfig(stride=30)
