@@ -53,7 +53,7 @@ class Segments(Dataset):
         """See the class."""
         self.utterances, self.n_samples = utterances, round(segment * sample_rate)
         self.training, self.remix, self.seed = training, remix and training, seed
-        self.lengths = [_length(utterance.sources[0], sample_rate) for utterance in utterances]
+        self.lengths = [_length(utterance, sample_rate) for utterance in utterances]
         self.keys = [
             (item, offset)
             for item, length in enumerate(self.lengths)
@@ -98,14 +98,20 @@ class Segments(Dataset):
         return np.pad(samples, (0, self.n_samples - len(samples)))
 
 
-def _length(path: Path, sample_rate: int) -> int:
-    try:
-        info = soundfile.info(str(path))
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"{path}: cannot be read ({error}); run stage 0 again") from None
-    if info.samplerate != sample_rate:
-        raise ValueError(f"{path}: {info.samplerate} Hz found, {sample_rate} Hz expected; mix at that rate")
-    return info.frames
+def _length(utterance: Utterance, sample_rate: int) -> int:
+    """Samples of every source of a mixture."""
+    lengths = set()
+    for path in utterance.sources:
+        try:
+            info = soundfile.info(str(path))
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"{path}: cannot be read ({error}); run stage 0 again") from None
+        if info.samplerate != sample_rate:
+            raise ValueError(f"{path}: {info.samplerate} Hz found, {sample_rate} Hz expected; mix at that rate")
+        lengths.add(info.frames)
+    if len(lengths) > 1:
+        raise ValueError(f"{utterance.id}: sources of {sorted(lengths)} samples found, one length expected; mix again")
+    return lengths.pop()
 
 
 def _offsets(length: int, n_samples: int) -> list[int]:

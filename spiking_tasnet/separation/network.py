@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +123,9 @@ def load_model(path: str | Path) -> TasNet:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such model; train one with egs/mini-2mix/run.sh --stage 0") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file can raise almost anything in the unpickler
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{path}: not a model file ({reason}); give a model.pt that this toolkit wrote") from None
     if not isinstance(contents, dict) or contents.get("format") != FORMAT:

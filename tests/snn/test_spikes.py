@@ -55,7 +55,7 @@ def test_flatten_spreads_channel_thresholds_over_features():
 
 def test_reshape_that_mixes_channels_is_refused():
     _, spikes = make(threshold=[1.0, 2.0, 4.0])
-    with pytest.raises(ValueError, match="channels have thresholds of their own"):
+    with pytest.raises(ValueError, match="channels have own thresholds"):
         spikes.reshape(2, 5, 3)
 
 

@@ -1,0 +1,173 @@
+"""The separator through its trainings: ANN, progressive tandem learning, separation of a set."""
+
+import json
+import math
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from tiny_corpus import write_corpus
+
+from spiking_tasnet.cli.main import main
+from spiking_tasnet.separation.audio import read_mono, write_audio
+from spiking_tasnet.separation.corpus import Mixtures, build_mixtures
+from spiking_tasnet.separation.kaldi import read_data_dir
+from spiking_tasnet.separation.network import load_model
+from spiking_tasnet.snn import convertible_layers
+
+CONFIG = """
+model: {n_filters: 16, kernel_size: 16, stride: 8, bn_chan: 8, hid_chan: 8, n_blocks: 2}
+data: {segment: 0.5, batch_size: 4, num_workers: 0}
+ann: {max_epochs: 2, lr: 0.005}
+snn: {max_epochs: 12, lr: 0.002}
+ptl: {patience: 1, max_epochs_per_stage: 3, num_steps: 16, threshold_batches: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    root = write_corpus(tmp_path_factory.mktemp("corpus"), {"tr": 12, "cv": 2, "tt": 2})
+    build_mixtures(Mixtures(root, root, root / "data"), jobs=1)
+    return root / "data"
+
+
+def arguments(data_dir, exp, *more):
+    config = exp.parent / "tiny.yaml"
+    config.write_text(CONFIG)
+    return ["--config", str(config), "--data", str(data_dir), "--exp", str(exp), *more]
+
+
+@pytest.fixture(scope="module")
+def exp(data_dir, tmp_path_factory):
+    exp = tmp_path_factory.mktemp("work") / "exp"
+    assert main(["train", *arguments(data_dir, exp)]) == 0
+    assert main(["convert", *arguments(data_dir, exp)]) == 0
+    return exp
+
+
+def test_what_a_training_leaves(exp):
+    for system, network in (("ann", load_model(exp / "ann/model.pt")), ("snn", load_model(exp / "snn/model.pt"))):
+        assert network.is_spiking == (system == "snn")
+        facts = json.loads((exp / system / "run.json").read_text())
+        rows = (exp / system / "history.csv").read_text().splitlines()
+        assert rows[0] == "epoch,ptl_stage,train_loss,val_loss,lr,seconds"
+        assert facts["epochs"] == len(rows) - 1 and facts["train_mixtures"] == 12
+        assert facts["parameters"] == sum(p.numel() for p in network.parameters())
+        assert (exp / system / "config.yaml").exists() and (exp / system / "last.ckpt").exists()
+
+
+def test_the_separator_goes_through_every_stage(exp):
+    stages = json.loads((exp / "snn/stages.json").read_text())
+    assert [stage["role"] for stage in stages] == ["encoding", "spiking", "readout"]
+    network = load_model(exp / "snn/model.pt")
+    assert list(convertible_layers(network)) == [stage["layer"] for stage in stages]
+    for number, stage in enumerate(stages, start=1):
+        assert stage["ptl_stage"] == number and stage["epochs"] >= 1
+        assert stage["val_loss_best"] <= stage["val_loss_converted"]
+    for before, after in zip(stages, stages[1:], strict=False):
+        assert after["val_loss_before"] == before["val_loss_best"]  # the best state is what the next stage starts from
+    thresholds = [layer.threshold[0].item() for layer in convertible_layers(network).values()]
+    assert thresholds[:2] == pytest.approx([stage["threshold"] for stage in stages[:2]])
+    assert [stage["threshold"] * 16 for stage in stages] == pytest.approx([stage["act_max"] for stage in stages])
+
+
+def test_separate_set(exp, data_dir, tmp_path):
+    out, cost_file = tmp_path / "out", tmp_path / "cost.json"
+    command = ["separate-set", "--data", str(data_dir / "tt"), "--model", str(exp / "snn"), "--out", str(out)]
+    assert main([*command, "--cost", str(cost_file)]) == 0
+    seconds = 0.0
+    for utterance in read_data_dir(data_dir / "tt"):
+        mixture, rate = read_mono(utterance.mixture)
+        seconds += len(mixture) / rate
+        for place in (1, 2):
+            samples, _ = read_mono(out / f"s{place}" / f"{utterance.id}.wav", rate)
+            assert len(samples) == len(mixture) and samples.any()
+    cost = json.loads(cost_file.read_text())
+    assert cost["audio_seconds"] == pytest.approx(seconds) and cost["num_steps"] == 16
+    total, layers = cost["total"], cost["layers"]
+    assert total["ann_macs_per_s"] == pytest.approx(sum(layer["macs_per_s"] for layer in layers))
+    assert 0 < total["snn_synops_per_s"] < 16 * total["separator_ann_macs_per_s"]
+    assert total["synops_ratio"] == pytest.approx(total["snn_synops_per_s"] / total["separator_ann_macs_per_s"])
+
+
+def killed_after_an_epoch(command, checkpoint):
+    """Kill a training with SIGKILL as soon as it has ended an epoch."""
+    process = subprocess.Popen([sys.executable, "-m", "spiking_tasnet", *command], stderr=subprocess.DEVNULL)
+    history = checkpoint.parent / "history.csv"
+    while process.poll() is None and not (checkpoint.exists() and history.exists()):
+        time.sleep(0.002)
+    process.kill()
+    return process.wait()
+
+
+def test_a_killed_conversion_goes_on_to_the_same_result(exp, data_dir, tmp_path, monkeypatch):
+    again = tmp_path / "exp"
+    (again / "ann").mkdir(parents=True)
+    (again / "ann" / "model.pt").write_bytes((exp / "ann" / "model.pt").read_bytes())
+    command = ["convert", *arguments(data_dir, again)]
+    assert killed_after_an_epoch(command, again / "snn" / "last.ckpt") == -9
+    assert not (again / "snn" / "model.pt").exists()
+    assert main(command) == 0
+    expected, found = (torch.load(e / "snn/model.pt", weights_only=True)["state_dict"] for e in (exp, again))
+    for name, value in expected.items():
+        if isinstance(value, torch.Tensor):
+            torch.testing.assert_close(found[name], value, rtol=0, atol=0, msg=name)
+    assert json.loads((again / "snn/stages.json").read_text()) == json.loads((exp / "snn/stages.json").read_text())
+
+
+def failure(capsys, *command):
+    assert main([*command]) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if ": error: " in line]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_mistakes(data_dir, tmp_path, capsys, exp):
+    work = tmp_path / "exp"
+    assert "run stage 1 first" in failure(capsys, "convert", *arguments(data_dir, work))
+    options = arguments(data_dir, work, "--set", "ann.speed=3")
+    assert "unknown key 'speed' found" in failure(capsys, "train", *options)
+    assert "stage 0" in failure(capsys, "train", *arguments(tmp_path, work))
+    assert not (work / "ann" / "model.pt").exists()
+    other = ["convert", *arguments(data_dir, exp, "--set", "model.n_blocks=3")]
+    assert "other sizes found" in failure(capsys, *other)
+    short = arguments(data_dir, work, "--set", "snn.max_epochs=1")
+    (work / "ann").mkdir(parents=True)
+    (work / "ann/model.pt").write_bytes((exp / "ann/model.pt").read_bytes())
+    assert "PTL stages done when snn.max_epochs = 1" in failure(capsys, "convert", *short)
+    assert not (work / "snn/model.pt").exists()
+
+
+def test_a_dead_layer_is_named(data_dir, tmp_path, capsys, exp):
+    work = tmp_path / "exp"
+    (work / "ann").mkdir(parents=True)
+    contents = torch.load(exp / "ann/model.pt", weights_only=True)
+    bias = next(name for name in contents["state_dict"] if name.startswith("separator.1.") and name.endswith("norm.bias"))
+    contents["state_dict"][bias] -= 1e3
+    torch.save(contents, work / "ann/model.pt")
+    message = failure(capsys, "convert", *arguments(data_dir, work))
+    assert "separator.1' is dead" in message and not (work / "snn/model.pt").exists()
+
+
+def test_a_network_that_diverges_says_so(data_dir, tmp_path, capsys):
+    options = arguments(data_dir, tmp_path / "exp", "--set", "ann.lr=1e30", "--set", "ann.clip_norm=1e30")
+    assert "lower the learning rate" in failure(capsys, "train", *options)
+
+
+def test_losses_are_si_sdr_in_db(exp):
+    rows = [line.split(",") for line in (exp / "ann/history.csv").read_text().splitlines()[1:]]
+    assert all(math.isfinite(float(row[3])) and -30 < float(row[3]) < 60 for row in rows)
+
+
+def test_audio_of_another_rate_is_refused(exp, data_dir, tmp_path, capsys):
+    from dataclasses import replace
+
+    from spiking_tasnet.separation.kaldi import write_data_dir
+
+    (utterance, _) = read_data_dir(data_dir / "tt")
+    write_audio(tmp_path / "fast.wav", read_mono(utterance.mixture)[0], 16000)
+    write_data_dir(tmp_path / "tt", [replace(utterance, mixture=tmp_path / "fast.wav")])
+    command = ["separate-set", "--data", str(tmp_path / "tt"), "--model", str(exp / "ann"), "--out", str(tmp_path)]
+    assert "16000 Hz found, 8000 Hz expected" in failure(capsys, *command)
