@@ -109,8 +109,8 @@ def convert_layer(
     act_max = agree(activation_percentile(activations, percentile, channel_wise)).to(layer.threshold.device)
     if not bool((act_max > 0).all()):
         raise ValueError(
-            f"layer {name!r} is dead: the {percentile:g}th percentile of {activations.numel()} measured activations is 0, "
-            "a value > 0 is needed for a threshold; raise the percentile or train the ANN longer"
+            f"layer {name!r} is dead: the {percentile:g}th percentile of {activations.numel()} measured activations is "
+            "0, a value > 0 is needed for a threshold; raise the percentile or train the ANN longer"
         )
     layer.convert("spiking" if given_spikes else "encoding", act_max, num_steps, v_init)
     return act_max

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -84,6 +84,6 @@ def _padding(operator: nn.Module) -> int | None:
     return operator.padding[0]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tell(kernel: str, operator: str) -> None:
     logger.debug("%s runs on the %s kernel", operator, kernel)
