@@ -8,7 +8,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mix`."""
-    parser.add_argument("--wsj0", type=Path, required=True, metavar="DIR", help="corpus root; the lists' paths start here")
+    parser.add_argument("--wsj0", type=Path, required=True, metavar="DIR", help="corpus root, where listed paths start")
     parser.add_argument("--mix-lists", type=Path, required=True, metavar="DIR", help="holds mix_2_spk_{tr,cv,tt}.txt")
     parser.add_argument(
         "--activlev", type=Path, metavar="DIR", help="holds activlev_*.txt; without, levels are measured (ITU-T P.56)"
@@ -26,7 +26,5 @@ def run(args: argparse.Namespace) -> None:
 
     if args.limit < 0:
         raise ValueError(f"--limit {args.limit} found, 0 (all) or more expected")
-    wanted = Mixtures(
-        args.wsj0, args.mix_lists, args.data_dir, args.activlev, args.sample_rate, args.mode, args.limit
-    )
+    wanted = Mixtures(args.wsj0, args.mix_lists, args.data_dir, args.activlev, args.sample_rate, args.mode, args.limit)
     build_mixtures(wanted, args.jobs)

@@ -109,7 +109,8 @@ def run_facts(seed: int) -> dict[str, Any]:
     """How a result came about: command, seed, versions, commit and machine; no host name, no address."""
     versions = {"python": platform.python_version(), "spiking-tasnet": spiking_tasnet.__version__}
     versions |= {package: metadata.version(package) for package in PACKAGES}
-    return {
+    recipe = os.environ.get("SPIKING_TASNET_RECIPE")  # set by the stage script: its own command line
+    return ({"recipe": recipe} if recipe else {}) | {
         "command": " ".join(["spiking-tasnet", *sys.argv[1:]]),
         "seed": seed,
         "versions": versions,

@@ -137,5 +137,3 @@ def load_model(path: str | Path) -> TasNet:
         reason = str(error).splitlines()[-1].strip()
         raise ValueError(f"{path}: a checkpoint of another network found ({reason}); name another --model") from None
     return network.eval()
-
-

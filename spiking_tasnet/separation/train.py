@@ -73,16 +73,15 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
 def _fit(
     config: Config, schedule: TrainConfig, module: SeparationModule, data_dir: Path, out: Path, callbacks: list
 ) -> Path:
-    data = SeparationData(
-        data_dir, config.data, config.model.sample_rate, schedule.batches_per_epoch, seed=config.seed
-    )
+    data = SeparationData(data_dir, config.data, config.model.sample_rate, schedule.batches_per_epoch, seed=config.seed)
     out.mkdir(parents=True, exist_ok=True)
     save_config(config, out / "config.yaml")
     checkpoint, history = out / "last.ckpt", History(out / "history.csv")
     bar = sys.stderr.isatty()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*modules? in eval mode.*")
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
+        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
         trainer = pl.Trainer(
             max_epochs=schedule.max_epochs,
             gradient_clip_val=schedule.clip_norm,

@@ -17,7 +17,8 @@ def test_every_shipped_configuration_loads(path):
 
 def test_the_defaults_are_the_papers():
     config = Config()
-    assert (config.model.n_filters, config.model.n_blocks, config.ptl.num_steps, config.ptl.patience) == (512, 10, 32, 3)
+    assert (config.model.n_filters, config.model.n_blocks) == (512, 10)
+    assert (config.ptl.num_steps, config.ptl.patience) == (32, 3)
     assert (config.ann.lr, config.ann.halve_after, config.ann.stop_after, config.ann.max_epochs) == (1e-3, 3, 10, 100)
     assert config.data.segment == 4.0
 

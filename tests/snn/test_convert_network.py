@@ -30,7 +30,8 @@ def test_a_plain_network_is_composed_unchanged_then_converted():
     network.eval()
     expected = network(x)
     reports = make_convertible(network)
-    assert [report.outcome for report in reports] == ["converted", "folded", "converted", "converted", "folded", "analog"]
+    outcomes = [report.outcome for report in reports]
+    assert outcomes == ["converted", "folded", "converted", "converted", "folded", "analog"]
     torch.testing.assert_close(network(x), expected)
     reports = convert(network, lambda: network(x), num_steps=32, percentile=99.9, v_init=0.5)
     assert [layer.role for layer in convertible_layers(network).values()] == ["encoding", "spiking", "spiking"]
@@ -78,9 +79,7 @@ def test_another_activation_is_refused():
 
 
 def test_reading_counts_in_between_is_refused_at_conversion():
-    network = nn.Sequential(
-        ConvertibleLayer(nn.Conv1d(1, 4, 3)), nn.AvgPool1d(2), ConvertibleLayer(nn.Conv1d(4, 4, 3))
-    )
+    network = nn.Sequential(ConvertibleLayer(nn.Conv1d(1, 4, 3)), nn.AvgPool1d(2), ConvertibleLayer(nn.Conv1d(4, 4, 3)))
     x = torch.randn(8, 1, 16)
     with pytest.raises(ValueError, match="layer '2' is given a tensor though layers below it spike"):
         convert(network, lambda: network(x))

@@ -69,9 +69,7 @@ def test_tandem_gradient_is_the_analog_layers_on_counts(case):
     found = spikes.value.grad, operator.weight.grad.clone(), operator.bias.grad.clone()
     value = spikes.value.detach().requires_grad_()
     operator.zero_grad()
-    expected = torch.autograd.grad(
-        (F.relu(operator(value)) * weighting).sum(), (value, operator.weight, operator.bias)
-    )
+    expected = torch.autograd.grad((F.relu(operator(value)) * weighting).sum(), (value, operator.weight, operator.bias))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
 
