@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# The paper's Table 4: WSJ0-2mix, or any corpus with mixture lists in MERL's format. See --help and README.md.
+set -euo pipefail
+# shellcheck source=recipes/wsj0-2mix/path.sh
+. "$(dirname "${BASH_SOURCE[0]}")/path.sh"
+
+recipe_name=recipes/wsj0-2mix
+description="Separate two talkers of WSJ0, or of any corpus with mixture lists in MERL's format (paper, Table 4)."
+default_config=paper.yaml
+stage_costs=(
+    "minutes; 0.2 MB a mixture, 5 GB for all of WSJ0-2mix at 8 kHz"
+    "cpu.yaml: about an hour on one core; paper.yaml wants a GPU"
+    "about as long as stage 1"
+    "some seconds a minute of audio and core"
+    "half a second a mixture, system and core"
+    "under a minute"
+)
+recipe_options=(
+    "wsj0|DIR!|corpus root, where the paths in the lists start (for WSJ0: holds wsj0/)"
+    "mix-lists|DIR!|holds mix_2_spk_{tr,cv,tt}.txt"
+    "activlev|DIR!|holds activlev_*.txt, measured levels (default: measure them)"
+    "limit|N|use only the first N lines of each list"
+)
+mixed=(wsj0 mix-lists activlev limit)
+report_options=(--paper)
+
+corpus_settings() {
+    corpus_root=${option[wsj0]:-}
+    mix_lists=${option[mix-lists]:-}
+    activlev=${option[activlev]:-}
+}
+
+check_corpus() {
+    [[ -n $corpus_root && -n $mix_lists ]] \
+        || die "stage 0 needs --wsj0 DIR (the corpus) and --mix-lists DIR (MERL's lists); without a corpus, run egs/mini-2mix/run.sh --stage 0"
+}
+
+make_corpus() { :; }
+
+run_stages "$@"

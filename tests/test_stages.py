@@ -1,0 +1,230 @@
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+from stage_script import ROOT, Recipe, one_line_error
+
+pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+
+EVERY_COMMAND = ["mix", "train", "convert", *["separate-set"] * 4, *["score"] * 6, "report"]
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """The WSJ0 recipe with a corpus in the caller's folder."""
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "lists").mkdir()
+    return Recipe("recipes/wsj0-2mix", tmp_path)
+
+
+CORPUS = ("--wsj0", "corpus", "--mix-lists", "lists")
+
+
+def test_all_stages_in_order_with_paths_of_the_caller(recipe):
+    result = recipe.run("--stage", "0", *CORPUS, "--limit", "4", "--seed", "3", "--set", "ann.lr=5e-4", "--set", "a=1")
+    assert result.returncode == 0, result.stderr
+    assert recipe.commands == EVERY_COMMAND
+    training = "--config conf.yaml --data data --exp exp/conf --set ann.lr=5e-4 --set a=1 --seed 3"
+    assert recipe.calls == [
+        "mix --wsj0 corpus --mix-lists lists --data-dir data --limit 4",
+        f"train {training}",
+        f"convert {training}",
+        "separate-set --data data/cv --model exp/conf/ann --out exp/conf/separated/ann/cv",
+        "separate-set --data data/tt --model exp/conf/ann --out exp/conf/separated/ann/tt",
+        "separate-set --data data/cv --model exp/conf/snn --out exp/conf/separated/snn/cv",
+        "separate-set --data data/tt --model exp/conf/snn --out exp/conf/separated/snn/tt"
+        " --cost exp/conf/snn/cost.json",
+        "score --data data/cv --est mixture --out exp/conf/scores/mixture_cv.csv",
+        "score --data data/tt --est mixture --out exp/conf/scores/mixture_tt.csv",
+        "score --data data/cv --est exp/conf/separated/ann/cv --out exp/conf/scores/ann_cv.csv",
+        "score --data data/tt --est exp/conf/separated/ann/tt --out exp/conf/scores/ann_tt.csv",
+        "score --data data/cv --est exp/conf/separated/snn/cv --out exp/conf/scores/snn_cv.csv",
+        "score --data data/tt --est exp/conf/separated/snn/tt --out exp/conf/scores/snn_tt.csv",
+        "report --exp exp/conf --data data --paper",
+    ]
+    for stage in range(6):
+        assert f"$ spiking-tasnet {EVERY_COMMAND[0] if stage == 0 else ''}" in (
+            (recipe.exp / "log" / f"stage{stage}.log").read_text()
+        )
+
+
+def test_mini_synthesises_its_own_corpus(tmp_path):
+    mini = Recipe("egs/mini-2mix", tmp_path)
+    result = mini.run("--stop-stage", "0", "--corpus-dir", "talkers", "--mixtures", "8,2,2", "--jobs", "1")
+    assert result.returncode == 0, result.stderr
+    script = ROOT / "egs/mini-2mix/local/synthesise.py"
+    assert mini.calls == [
+        f"{script} --out talkers --mixtures 8,2,2 --jobs 1",
+        "mix --wsj0 talkers --mix-lists talkers --data-dir data --jobs 1",
+    ]
+
+
+def test_finished_stages_are_skipped_with_a_note(recipe):
+    recipe.run(*CORPUS, "--stop-stage", "1")
+    result = recipe.run(*CORPUS)
+    assert recipe.commands == EVERY_COMMAND[2:]
+    assert "stage 0 (corpus and mixtures): done on" in result.stdout
+    assert "stage 1 (train the ANN): done on" in result.stdout
+    assert "--force does it again" in result.stdout
+
+
+def test_without_a_corpus_finished_mixtures_are_used(recipe):
+    recipe.run(*CORPUS, "--limit", "4", "--stop-stage", "0")
+    result = recipe.run("--stop-stage", "1")
+    assert result.returncode == 0, result.stderr
+    assert recipe.commands == ["train"]
+
+
+def test_force_starts_again_from_nothing(recipe):
+    recipe.run(*CORPUS)
+    for made in ("ann/model.pt", "snn/model.pt", "scores/x.csv", "demo/index.html", "log/mine"):
+        (recipe.exp / made).parent.mkdir(exist_ok=True)
+        (recipe.exp / made).write_text("")
+    result = recipe.run("--stage", "2", "--stop-stage", "2", "--force")
+    assert result.returncode == 0, result.stderr
+    assert recipe.commands == ["convert"]
+    assert (recipe.exp / "ann/model.pt").exists() and (recipe.exp / "log/mine").exists()
+    assert not any((recipe.exp / made).exists() for made in ("snn", "scores", "demo"))
+    assert one_line_error(recipe.run("--stage", "4")).startswith("recipes/wsj0-2mix: error: stage 4 needs stage 3")
+
+
+def test_force_makes_the_mixtures_again(recipe):
+    recipe.run(*CORPUS, "--stop-stage", "0")
+    for kept in ("wav8k", "mine"):
+        (recipe.folder / "data" / kept).mkdir()
+    result = recipe.run(*CORPUS, "--limit", "2", "--stop-stage", "0", "--force")
+    assert result.returncode == 0, result.stderr
+    assert not (recipe.folder / "data/wav8k").exists() and (recipe.folder / "data/mine").exists()
+
+
+def test_failed_stage_names_its_log_keeps_the_exit_code_and_is_done_again(recipe):
+    result = recipe.run(*CORPUS, FAKE_FAIL="separate-set --data " + str(recipe.folder / "data/tt"))
+    assert result.returncode == 7
+    log = recipe.exp / "log/stage3.log"
+    assert f"error: stage 3 failed with exit code 7; see {log}" in result.stderr
+    assert "stub: told to fail" in log.read_text()
+    assert recipe.commands[3:] == ["separate-set"] * 2  # nothing runs past the failure
+    assert recipe.run(*CORPUS).returncode == 0
+    assert recipe.commands == EVERY_COMMAND[3:]
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupt_ends_the_children_and_writes_no_marker(recipe, number, code):
+    returncode, error, child = recipe.interrupt("train", number, *CORPUS)
+    assert returncode == code
+    assert "interrupted; the same command goes on" in error
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    assert not (recipe.exp / ".done/stage1").exists()
+    recipe.run(*CORPUS)
+    assert recipe.commands == EVERY_COMMAND[1:]
+
+
+def test_stages_out_of_order(recipe):
+    assert "stage 3 needs stage 0 (corpus and mixtures)" in one_line_error(recipe.run("--stage", "3"))
+    recipe.run(*CORPUS, "--stop-stage", "1")
+    message = one_line_error(recipe.run("--stage", "3"))
+    assert "stage 3 needs stage 2" in message and "run --stage 2 first" in message
+    assert recipe.commands == []
+
+
+def test_a_stage_done_again_makes_later_ones_due(recipe):
+    recipe.run(*CORPUS)
+    (recipe.exp / ".done/stage3").unlink()
+    recipe.run("--stage", "3", "--stop-stage", "3")
+    assert recipe.commands == ["separate-set"] * 4
+    recipe.run(*CORPUS)
+    assert recipe.commands == EVERY_COMMAND[7:]
+
+
+def test_no_corpus(recipe):
+    message = one_line_error(recipe.run("--stage", "0"))
+    assert "--wsj0 DIR" in message and "egs/mini-2mix/run.sh --stage 0" in message
+    assert not recipe.exp.exists()
+
+
+def test_absent_corpus(recipe):
+    message = one_line_error(recipe.run("--wsj0", "nowhere", "--mix-lists", "lists"))
+    assert "--wsj0 'nowhere': no such folder" in message
+
+
+def test_other_corpus_or_limit_than_the_finished_one(recipe):
+    recipe.run(*CORPUS, "--limit", "4", "--stop-stage", "0")
+    message = one_line_error(recipe.run(*CORPUS, "--limit", "5"))
+    assert "limit '4' there, '5' here" in message and "another --data-dir, or --force" in message
+    assert recipe.commands == []
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_other_configuration_than_the_one_trained_with(recipe, interrupted):
+    recipe.run(*CORPUS, "--stop-stage", "1", FAKE_FAIL="train" if interrupted else "")
+    (recipe.folder / "conf.yaml").write_text("seed: 1\n")
+    message = one_line_error(recipe.run("--stage", "1"))
+    assert message.startswith("recipes/wsj0-2mix: error: stage 1 ran with other parameters (config '")
+    assert "another --name, or --force" in message
+    assert recipe.run("--stage", "1", "--name", "second", "--stop-stage", "1").returncode == 0
+    assert recipe.commands == ["train"]
+
+
+def test_other_mixtures_than_those_trained_on(recipe):
+    recipe.run(*CORPUS, "--stop-stage", "1")
+    recipe.run(*CORPUS, "--limit", "3", "--stop-stage", "0", "--force")
+    assert "stage 1 ran with other parameters (mixtures" in one_line_error(recipe.run("--stage", "1"))
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        (["--stage", "6"], "0 to 5 expected"),
+        (["--stage", "x"], "--stage 'x' found, a whole number expected"),
+        (["--stage"], "--stage needs a value"),
+        (["--stage", "3", "--stop-stage", "2"], "nothing to run"),
+        (["--nonsense", "1"], "unknown option --nonsense"),
+        (["3"], "'3' found, an option expected"),
+        (["--force=1"], "--force takes no value"),
+        (["--name", "../up"], "--name '../up' found"),
+        (["--config", "absent.yaml"], "--config 'absent.yaml': no such file"),
+        (["--data-dir", ""], "--data-dir is empty"),
+    ],
+)
+def test_wrong_options(recipe, options, expected):
+    assert expected in one_line_error(recipe.run(*options))
+
+
+def test_option_spellings(recipe):
+    result = recipe.run("--wsj0=corpus", "--mix-lists=lists", "--stop_stage=0", "--limit=08")
+    assert result.returncode == 0, result.stderr
+    assert recipe.calls == ["mix --wsj0 corpus --mix-lists lists --data-dir data --limit 8"]
+
+
+def test_an_experiment_is_run_once_at_a_time(recipe):
+    if shutil.which("flock") is None:
+        pytest.skip("needs flock")
+    recipe.run(*CORPUS, "--stop-stage", "0")
+    with open(recipe.exp / ".lock") as lock:
+        holder = subprocess.Popen(["flock", "-n", str(recipe.exp / ".lock"), "sleep", "30"], stdin=lock)
+        try:
+            while subprocess.run(["flock", "-n", str(recipe.exp / ".lock"), "true"]).returncode == 0:
+                pass
+            assert "another run is at work" in one_line_error(recipe.run("--stage", "1"))
+        finally:
+            holder.kill()
+            holder.wait()
+
+
+@pytest.mark.parametrize("run", ["egs/mini-2mix", "recipes/wsj0-2mix"])
+def test_help_needs_no_environment(run, tmp_path):
+    result = Recipe(run, tmp_path).run("--help", SPIKING_TASNET_PYTHON="/nowhere/python")
+    assert result.returncode == 0
+    for word in ("--stage N", "--stop-stage N", "--limit N", "0  corpus and mixtures:", "5  report and listening"):
+        assert word in result.stdout
+
+
+def test_paths_with_spaces(tmp_path):
+    folder = tmp_path / "a b"
+    (folder / "corpus").mkdir(parents=True)
+    (folder / "lists").mkdir()
+    result = Recipe("recipes/wsj0-2mix", folder).run(*CORPUS)
+    assert result.returncode == 0, result.stderr

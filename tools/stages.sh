@@ -1,0 +1,296 @@
+# shellcheck shell=bash
+# The stages of every separation recipe. A recipe's run.sh sources path.sh, which sources this file, and sets
+#
+#   description     one line for --help
+#   default_config  YAML in the recipe's conf/
+#   stage_costs     what each of the six stages costs: time, disk
+#   recipe_options  rows of options (see options.sh) that only this recipe has
+#   corpus_settings function, called after the options are read: sets corpus_root, mix_lists and, if there are any,
+#                   activlev; `mixed` lists the options that decide the mixtures
+#   check_corpus    function, called before stage 0 runs: stops with one line if it has no corpus
+#   make_corpus     function that makes the corpus, or does nothing
+#   report_options  array, further options of `spiking-tasnet report`
+#
+# and ends with `run_stages "$@"`.
+#
+# Markers. A stage that starts writes its parameters to `<stage>.begun`; one that ends renames that to `<stage>`. So a
+# marker exists only for a finished stage, and an interrupted one is done again (train and convert go on from their
+# checkpoint). A stage that starts takes the markers of later stages away, so a marker also vouches for those before.
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tools/options.sh
+. "$tools/options.sh"
+
+last_stage=5
+stage_titles=(
+    "corpus and mixtures"
+    "train the ANN"
+    "convert it to spikes by progressive tandem learning"
+    "separate dev and test with both systems"
+    "score the mixtures and both systems"
+    "report and listening page"
+)
+stage_makes=("" ann snn separated scores "RESULTS.md results.json curves.png demo") # in exp/<name>; --force removes it
+common_options=(
+    "stage|N|first stage to run (default 0)"
+    "stop-stage|N|last stage to run (default 5)"
+    "force||run the stages again from the beginning, removing what they and later ones made"
+    "data-dir|DIR|mixtures and Kaldi folders (default: data in the recipe)"
+    "exp-dir|DIR|holds one folder an experiment (default: exp in the recipe)"
+    "name|NAME|name of the experiment (default: the name of the config)"
+    "config|FILE!|YAML of the experiment"
+    "set|KEY=VALUE...|override one key of the config, such as ann.lr=5e-4; may be repeated"
+    "seed|N|override the seed of the config"
+    "threads|N|CPU threads of training (default: all)"
+    "jobs|N|processes of mixing and scoring (default: one a core)"
+    "help||print this"
+)
+description='' corpus_root='' mix_lists='' activlev='' running=''
+recipe_options=() report_options=() mixed=() stage_costs=()
+
+# Print a line with the time.
+log() {
+    printf '%(%F %T)T %s: %s\n' -1 "$recipe_name" "$*"
+}
+
+# Run one command of the package, and leave a trace of it in the log.
+cli() {
+    printf '$ spiking-tasnet %s\n' "$*"
+    "$SPIKING_TASNET_PYTHON" -m spiking_tasnet "$@"
+}
+
+# The stages themselves.
+
+stage_0() {
+    make_corpus
+    cli mix --wsj0 "$corpus_root" --mix-lists "$mix_lists" ${activlev:+--activlev "$activlev"} --data-dir "$data" \
+        ${option[limit]:+--limit "${option[limit]}"} ${option[jobs]:+--jobs "${option[jobs]}"}
+}
+
+stage_1() { cli train "${training[@]}"; }
+
+stage_2() { cli convert "${training[@]}"; }
+
+stage_3() {
+    local system subset cost
+    for system in ann snn; do
+        for subset in cv tt; do
+            cost=()
+            [[ $system/$subset != snn/tt ]] || cost=(--cost "$exp/snn/cost.json")
+            cli separate-set --data "$data/$subset" --model "$exp/$system" \
+                --out "$exp/separated/$system/$subset" "${cost[@]}"
+        done
+    done
+}
+
+stage_4() {
+    local system subset est
+    for system in mixture ann snn; do
+        for subset in cv tt; do
+            est=$exp/separated/$system/$subset
+            [[ $system != mixture ]] || est=mixture
+            cli score --data "$data/$subset" --est "$est" --out "$exp/scores/${system}_$subset.csv" \
+                ${option[jobs]:+--jobs "${option[jobs]}"}
+        done
+    done
+}
+
+stage_5() { cli report --exp "$exp" --data "$data" "${report_options[@]}"; }
+
+# Markers and parameters.
+
+# Print the path of the marker of stage $1.
+marker_of() {
+    if (($1)); then printf '%s\n' "$exp/.done/stage$1"; else printf '%s\n' "$data/.done"; fi
+}
+
+# Print what decides the outcome of stage $1, one `key=value` a line.
+parameters_of() {
+    local name
+    if (($1 == 0)); then
+        for name in "${mixed[@]}"; do printf '%s=%s\n' "$name" "${option[$name]:-}"; done
+        return
+    fi
+    printf 'mixtures=%s\n' "$(cksum <"$(marker_of 0)")"
+    if (($1 <= 2)); then
+        printf 'config=%s\n' "$(cksum <"$config")"
+        printf 'set=%s\n' "$(tr '\n' ' ' <<<"${option[set]:-}")"
+        printf 'seed=%s\n' "${option[seed]:-}"
+    fi
+}
+
+# Print how the parameters in file $1 differ from those of stage $2: `key: there 'a', here 'b'`.
+difference() {
+    local key value
+    local -A there=()
+    while IFS='=' read -r key value; do there[$key]=$value; done <"$1"
+    while IFS='=' read -r key value; do
+        [[ ${there[$key]:-} == "$value" ]] || printf "%s '%s' there, '%s' here; " "$key" "${there[$key]:-}" "$value"
+    done < <(parameters_of "$2")
+}
+
+# Stop if stage $1 was begun or finished (file $2) with other parameters.
+same_parameters() {
+    local differs where="another --name"
+    # Without a corpus in the options, what is there is meant.
+    if (($1 == 0)); then
+        [[ -n $corpus_root ]] || return 0
+        where="another --data-dir"
+    fi
+    differs=$(difference "$2" "$1")
+    [[ -z $differs ]] || die "stage $1 ran with other parameters (${differs%; }, in $2); give $where, or --force to replace its results"
+}
+
+# Stop if a stage before $1 has not finished.
+check_order() {
+    local before
+    for ((before = 0; before < $1; before++)); do
+        [[ -f $(marker_of "$before") ]] \
+            || die "stage $1 needs stage $before ($(stage_title "$before")), which has not finished ($(marker_of "$before") is missing); run --stage $before first"
+    done
+}
+
+stage_title() { printf '%s\n' "${stage_titles[$1]}"; }
+
+# Running a stage.
+
+# Take away the markers of stage $1 and of those after it that rest on it; with --force, what they made too.
+begin() {
+    local later makes marker last=$last_stage
+    # An experiment remembers its mixtures by their parameters, so stage 0 need not take experiments away.
+    (($1)) || last=0
+    for ((later = $1; later <= last; later++)); do
+        rm -f -- "$(marker_of "$later")"
+        [[ -n ${option[force]:-} || $later -gt $1 ]] && rm -f -- "$(marker_of "$later").begun"
+        [[ -n ${option[force]:-} ]] || continue
+        if ((later == 0)); then
+            rm -rf -- "$data/wav8k" "$data/tr" "$data/cv" "$data/tt"
+        fi
+        for makes in ${stage_makes[later]}; do rm -rf -- "${exp:?}/$makes"; done
+    done
+    marker=$(marker_of "$1")
+    mkdir -p "$(dirname "$marker")" || die "cannot make $(dirname "$marker"); is the disk full, or not yours to write?"
+    { parameters_of "$1" >"$marker.new" && mv -f -- "$marker.new" "$marker.begun"; } 2>/dev/null \
+        || die "cannot write $marker.begun; is the disk full, or not yours to write?"
+}
+
+# Keep a second run.sh, or what a killed one left running, out of the experiment.
+lock() {
+    [[ -z ${locked:-} ]] || return 0
+    mkdir -p "$exp/log" || die "cannot make $exp/log; is the disk full, or not yours to write?"
+    exec 8>"$exp/.lock"
+    ! command -v flock >/dev/null || flock -n 8 || die "another run is at work in $exp; wait for it, or give another --name"
+    locked=1
+}
+
+# Run stage $1 as a process group of its own, its output on the screen and in the log; set `code` to its exit code.
+# Never call it where a failure is caught (`||`, `if`): bash would then run the stage on past a failed command.
+run_logged() {
+    local stage=$1
+    code=0
+    set -m # a group of its own: an interrupt then reaches every process of the stage
+    (
+        set +e +m +o pipefail
+        { log "stage $stage: $(stage_title "$stage")"; printf '$ %s\n' "$invocation"; (set -e; "stage_$stage"); } 2>&1 \
+            </dev/null | tee -ia "$exp/log/stage$stage.log"
+        exit "${PIPESTATUS[0]}"
+    ) &
+    running=$!
+    set +m
+    wait "$running" || code=$?
+    running=''
+}
+
+# On a signal: end the stage's processes, leave its marker unwritten.
+interrupted() {
+    trap '' INT TERM HUP
+    if [[ -n $running ]]; then
+        kill -INT -- "-$running" 2>/dev/null || true # Python ends in order, loaders and all
+        for _ in {1..50}; do
+            kill -0 -- "-$running" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL -- "-$running" 2>/dev/null || true
+    fi
+    printf '\n%s: interrupted; the same command goes on where it stopped\n' "$recipe_name" >&2
+    exit "$1"
+}
+
+# Do stage $1, unless it is done.
+do_stage() {
+    local stage=$1 marker code begun=$SECONDS log_file
+    marker=$(marker_of "$stage")
+    check_order "$stage"
+    if [[ -z ${option[force]:-} ]]; then
+        if [[ -f $marker ]]; then
+            same_parameters "$stage" "$marker"
+            log "stage $stage ($(stage_title "$stage")): done on $(date -r "$marker" '+%F %R'), skipped; --force does it again"
+            return
+        fi
+        [[ ! -f $marker.begun ]] || same_parameters "$stage" "$marker.begun"
+    fi
+    ((stage)) || check_corpus
+    ((stage != 1 && stage != 2)) || [[ -f $config ]] || die "$config: no such file; name the experiment's YAML with --config"
+    # shellcheck source=tools/env.sh
+    . "$tools/env.sh" || exit 1
+    lock
+    begin "$stage"
+    log_file=$exp/log/stage$stage.log
+    [[ -z ${stage_costs[stage]:-} ]] || log "stage $stage takes ${stage_costs[stage]}"
+    run_logged "$stage"
+    if ((code)); then
+        printf '%s: error: stage %s failed with exit code %s; see %s\n' "$recipe_name" "$stage" "$code" "$log_file" >&2
+        exit "$code"
+    fi
+    mv -f -- "$marker.begun" "$marker" || die "cannot write $marker; is the disk full, or not yours to write?"
+    log "stage $stage done in $((SECONDS - begun)) s"
+}
+
+print_help() {
+    local stage
+    printf '%s\n\nUsage: %s [--stage N] [--stop-stage N] [option...]\n' "$description" "$0"
+    if ((${#recipe_options[@]})); then
+        printf '\nThis recipe:\n'
+        print_options "${recipe_options[@]}"
+    fi
+    printf '\nEvery recipe:\n'
+    print_options "${common_options[@]}"
+    printf '\nStages, and what they cost:\n'
+    for ((stage = 0; stage <= last_stage; stage++)); do
+        printf '  %d  %s: %s\n' "$stage" "$(stage_title "$stage")" "${stage_costs[stage]:-}"
+    done
+    printf '\nPaths are taken from the folder you are in. A finished stage is skipped.\n'
+}
+
+# Read the options and run the stages asked for.
+run_stages() {
+    # shellcheck disable=SC2034 # parse_options takes the table by name
+    local all_options=("${recipe_options[@]}" "${common_options[@]}") first stop stage line
+    invocation="$0${*:+ $*}"
+    [[ " $* " != *" -h "* ]] || set -- --help
+    parse_options all_options "$@"
+    if [[ -n ${option[help]:-} ]]; then
+        print_help
+        exit 0
+    fi
+    first=${option[stage]:-0} stop=${option[stop-stage]:-$last_stage}
+    ((first <= last_stage && stop <= last_stage)) || die "--stage $first --stop-stage $stop found, 0 to $last_stage expected"
+    ((first <= stop)) || die "--stage $first --stop-stage $stop: nothing to run; the stop stage comes before the first"
+    config=${option[config]:-$recipe/conf/$default_config}
+    name=${option[name]:-$(basename "$config" .yaml)}
+    [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ ]] || die "--name '$name' found, letters, digits and . _ - expected"
+    data=${option[data-dir]:-$recipe/data}
+    exp=${option[exp-dir]:-$recipe/exp}/$name
+    training=(--config "$config" --data "$data" --exp "$exp")
+    while IFS= read -r line; do [[ -z $line ]] || training+=(--set "$line"); done <<<"${option[set]:-}"
+    [[ -z ${option[seed]:-} ]] || training+=(--seed "${option[seed]}")
+    [[ -z ${option[threads]:-} ]] || training+=(--threads "${option[threads]}")
+    corpus_settings
+    export SPIKING_TASNET_RECIPE="$recipe_name/run.sh${*:+ $*}"
+    export PYTHONUNBUFFERED=1 TQDM_MININTERVAL=${TQDM_MININTERVAL:-2}
+    trap 'interrupted 130' INT
+    trap 'interrupted 143' TERM
+    trap 'interrupted 129' HUP
+    for ((stage = first; stage <= stop; stage++)); do do_stage "$stage"; done
+    ((stop < last_stage)) || log "results: $exp/RESULTS.md; listen: $exp/demo/index.html"
+}
