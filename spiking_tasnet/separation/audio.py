@@ -65,6 +65,7 @@ def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int, 
         subtype: ``PCM_16`` (rounded to the nearest of 65536 levels) or ``FLOAT``.
 
     Raises:
+        OSError: the disk is full, or not ours to write.
         ValueError: NaN or infinity, or beyond full scale for ``PCM_16``: nothing is clipped silently.
     """
     samples = np.asarray(samples)
@@ -78,4 +79,7 @@ def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int, 
     else:
         samples = samples.astype(np.float32)
     with whole_file(path) as temporary:
-        soundfile.write(temporary, samples.T, sample_rate, subtype=subtype)
+        try:
+            soundfile.write(temporary, samples.T, sample_rate, subtype=subtype)
+        except soundfile.LibsndfileError as error:
+            raise OSError(f"{path}: cannot be written ({error}); is the disk full?") from None

@@ -109,7 +109,10 @@ def save_model(path: str | Path, network: TasNet, **extra: Any) -> None:
         "extra": extra,
     }
     with whole_file(path) as temporary:
-        torch.save(contents, temporary)
+        try:
+            torch.save(contents, temporary)
+        except RuntimeError as error:  # torch's own writer does not raise OSError
+            raise OSError(f"{path}: cannot be written ({error}); is the disk full?") from None
 
 
 def load_model(path: str | Path) -> TasNet:

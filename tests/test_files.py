@@ -1,0 +1,65 @@
+import subprocess
+import sys
+
+import pytest
+
+from spiking_tasnet.files import read_json, whole_file, write_json, write_text
+
+
+def test_a_failed_write_leaves_the_older_file_and_nothing_else(tmp_path):
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+    with pytest.raises(RuntimeError, match="midway"), whole_file(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("midway")
+    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
+
+
+def test_folders_are_made_and_the_suffix_is_kept(tmp_path):
+    with whole_file(tmp_path / "new" / "a.wav") as temporary:
+        assert temporary.parent == tmp_path / "new" and temporary.suffix == ".wav"
+        temporary.write_bytes(b"x")
+    assert (tmp_path / "new" / "a.wav").read_bytes() == b"x"
+
+
+def test_json(tmp_path):
+    write_json(tmp_path / "a.json", {"b": [1, 2.5, None]})
+    assert read_json(tmp_path / "a.json") == {"b": [1, 2.5, None]}
+    (tmp_path / "a.json").write_text('{"b": ')
+    with pytest.raises(ValueError, match="a.json: not a JSON file"):
+        read_json(tmp_path / "a.json")
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np, torch
+from spiking_tasnet.files import write_text
+from spiking_tasnet.separation.audio import write_audio
+from spiking_tasnet.separation.config import ModelConfig
+from spiking_tasnet.separation.network import TasNet, save_model
+
+folder = Path(sys.argv[1])
+small = TasNet(ModelConfig(n_filters=64, bn_chan=8, hid_chan=8, n_blocks=1))
+writers = [
+    lambda: write_text(folder / "a.txt", "x" * 30000),
+    lambda: write_audio(folder / "a.wav", np.ones(30000) / 2, 8000),
+    lambda: write_audio(folder / "b.wav", np.ones(30000), 8000, subtype="FLOAT"),
+    lambda: save_model(folder / "model.pt", small),
+]
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))
+for number, writer in enumerate(writers):
+    try:
+        writer()
+    except (OSError, ValueError) as error:
+        print(number, type(error).__name__)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_FSIZE")
+def test_no_half_file_survives_a_disk_that_fills_up(tmp_path):
+    """A limit on the size of a file stands for the full disk: the write fails in the same place."""
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["0", "1", "2", "3"], done.stderr
+    assert list(tmp_path.iterdir()) == []
