@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from spiking_tasnet.files import whole_file
+from spiking_tasnet.separation.sphere import is_sphere, read_header, read_sphere
 
 INT16_SCALE = 32768  # a 16-bit sample is an integer over this
 
@@ -17,7 +19,7 @@ def read_audio(path: str | os.PathLike, sample_rate: int | None = None) -> tuple
     """Read a sound file.
 
     Args:
-        path: any format that libsndfile reads.
+        path: any format that libsndfile reads, or SPHERE as the LDC delivers it.
         sample_rate: Hz expected; None takes any.
 
     Returns:
@@ -30,7 +32,8 @@ def read_audio(path: str | os.PathLike, sample_rate: int | None = None) -> tuple
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file; check the path")
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        read = read_sphere if is_sphere(path) else partial(soundfile.read, dtype="float32", always_2d=True)
+        samples, rate = read(path)
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
         raise ValueError(f"{path}: cannot be read as audio ({error}); a sound WAV or FLAC file expected") from None
     if sample_rate is not None and rate != sample_rate:
@@ -40,6 +43,21 @@ def read_audio(path: str | os.PathLike, sample_rate: int | None = None) -> tuple
     if not np.isfinite(samples).all():
         raise ValueError(f"{path}: NaN or infinite samples found, finite ones expected; write the file again")
     return samples.T, rate
+
+
+def audio_seconds(path: str | os.PathLike) -> float:
+    """Duration of a sound file, from its header.
+
+    Raises:
+        ValueError: it has none.
+    """
+    try:
+        if is_sphere(path):
+            header = read_header(path)
+            return float(header["sample_count"]) / float(header["sample_rate"])
+        return soundfile.info(str(path)).duration
+    except (soundfile.LibsndfileError, OSError, RuntimeError, KeyError, ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"{path}: cannot be read as audio ({error}); copy it again") from None
 
 
 def read_mono(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.ndarray, int]:

@@ -9,13 +9,13 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from spiking_tasnet.files import read_json, write_json
 from spiking_tasnet.separation.activlev import active_level
-from spiking_tasnet.separation.audio import read_mono, write_audio
+from spiking_tasnet.separation.audio import audio_seconds, read_mono, write_audio
 from spiking_tasnet.separation.kaldi import Utterance, write_data_dir
 from spiking_tasnet.separation.lists import SUBSETS, MixLine, read_levels, read_list
+from spiking_tasnet.separation.locate import Corpus
 from spiking_tasnet.separation.mixing import MODES, mix, resample
 from spiking_tasnet.separation.parallel import parallel_map
 from spiking_tasnet.separation.speakers import read_genders
@@ -54,6 +54,21 @@ class Mixtures:
         return self.data_dir / f"wav{self.sample_rate / 1000:g}k" / self.mode
 
 
+@dataclass(frozen=True)
+class Job:
+    """A line of a list with what it stands for.
+
+    Attributes:
+        line: of the list.
+        files: the sources on disk.
+        levels: published active level of each source; None to measure them.
+    """
+
+    line: MixLine
+    files: tuple[Path, ...]
+    levels: tuple[float, ...] | None
+
+
 def build_mixtures(wanted: Mixtures, jobs: int | None = None) -> None:
     """Mix every line of the three lists and write the Kaldi folders. What is there already is not made again.
 
@@ -70,7 +85,9 @@ def build_mixtures(wanted: Mixtures, jobs: int | None = None) -> None:
         raise FileNotFoundError(f"{wanted.corpus}: no such corpus folder; --wsj0 names the root of the lists' paths")
     lists = {subset: read_list(wanted.mix_lists / f"mix_2_spk_{subset}.txt", wanted.limit) for subset in SUBSETS}
     levels = read_levels(wanted.activlev) if wanted.activlev else None
-    durations = _survey(wanted, lists, levels)
+    files = _located(wanted, lists)
+    _check_levels(wanted, files, levels)
+    durations = {name: audio_seconds(path) for name, path in files.items()}
     genders = read_genders(wanted.corpus)
     _check_settings(wanted)
     _announce(wanted, lists, durations)
@@ -78,30 +95,34 @@ def build_mixtures(wanted: Mixtures, jobs: int | None = None) -> None:
         out = wanted.audio_dir / subset
         for stale in out.glob("*/.*.tmp.wav"):  # of a run that was killed
             stale.unlink(missing_ok=True)
-        due = [line for line in lines if not all(path.exists() for path in _paths(out, line))]
-        parallel_map(partial(mix_line, wanted, out, levels), due, jobs, desc=f"mix {subset}", unit="mixture")
+        due = [
+            Job(line, tuple(files[name] for name in line.paths), _levels_of(line, levels))
+            for line in lines
+            if not all(path.exists() for path in _paths(out, line))
+        ]
+        parallel_map(partial(mix_line, wanted, out), due, jobs, desc=f"mix {subset}", unit="mixture")
         write_data_dir(wanted.data_dir / subset, [_utterance(out, line, genders) for line in lines])
 
 
-def mix_line(wanted: Mixtures, out: Path, levels: dict[str, float] | None, line: MixLine) -> None:
+def mix_line(wanted: Mixtures, out: Path, job: Job) -> None:
     """Make the files of one mixture; the mixture itself comes last.
 
     Raises:
         ValueError: a source that cannot be mixed, by name.
     """
-    sources, active = [], []
-    for path in line.paths:
+    sources, measured = [], []
+    for path in job.files:
         try:
-            source = _read_source(wanted.corpus / path, wanted.sample_rate)
-            sources.append(source)
-            active.append(levels[Path(path).stem] if levels else _level(wanted.corpus / path, wanted.sample_rate))
+            sources.append(_read_source(path, wanted.sample_rate))
+            if job.levels is None:
+                measured.append(_level(path, wanted.sample_rate))
         except ValueError as error:
-            raise ValueError(f"{_named(wanted.corpus / path, error)}") from None
+            raise ValueError(_named(path, error)) from None
     try:
-        mixture, sources = mix(sources, active, line.gains, wanted.mode)
+        mixture, sources = mix(sources, job.levels or measured, job.line.gains, wanted.mode)
     except ValueError as error:
-        raise ValueError(f"{line.name}: {error}") from None
-    mixture_path, *source_paths = _paths(out, line)
+        raise ValueError(f"{job.line.name}: {error}") from None
+    mixture_path, *source_paths = _paths(out, job.line)
     for path, source in zip(source_paths, sources, strict=True):
         write_audio(path, source, wanted.sample_rate)
     write_audio(mixture_path, mixture, wanted.sample_rate)
@@ -135,29 +156,31 @@ def _utterance(out: Path, line: MixLine, genders: dict[str, str]) -> Utterance:
     return Utterance(line.name, mixture, tuple(sources), line.speakers, sexes)
 
 
-def _survey(wanted: Mixtures, lists: dict[str, list[MixLine]], levels: dict[str, float] | None) -> dict[str, float]:
-    """Duration in seconds of every source; everything that is missing is found here, before the work."""
+def _located(wanted: Mixtures, lists: dict[str, list[MixLine]]) -> dict[str, Path]:
+    """The file of every listed name; what is missing is found here, before the work."""
+    corpus = Corpus(wanted.corpus)
     names = sorted({path for lines in lists.values() for line in lines for path in line.paths})
-    absent = [name for name in names if not (wanted.corpus / name).is_file()]
+    files = {name: corpus.find(name) for name in names}
+    absent = [name for name in names if files[name] is None]
     if absent:
         raise FileNotFoundError(
             f"{wanted.corpus}: {len(absent)} of {len(names)} files that the lists name are missing, the first is "
-            f"{absent[0]}; --wsj0 names the root of the lists' paths"
+            f"{absent[0]}; --wsj0 names the root of the lists' paths, or the folder of the LDC's discs"
         )
-    unknown = [name for name in names if levels is not None and Path(name).stem not in levels]
+    return files
+
+
+def _check_levels(wanted: Mixtures, files: dict[str, Path], levels: dict[str, float] | None) -> None:
+    unknown = [name for name in files if levels is not None and Path(name).stem not in levels]
     if unknown:
         raise ValueError(
-            f"{wanted.activlev}: {len(unknown)} of {len(names)} utterances have no level, the first is "
+            f"{wanted.activlev}: {len(unknown)} of {len(files)} utterances have no level, the first is "
             f"{Path(unknown[0]).stem}; leave --activlev out to have levels measured"
         )
-    durations = {}
-    for name in names:
-        try:
-            info = soundfile.info(str(wanted.corpus / name))
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise ValueError(f"{wanted.corpus / name}: cannot be read as audio ({error}); copy it again") from None
-        durations[name] = info.frames / info.samplerate
-    return durations
+
+
+def _levels_of(line: MixLine, levels: dict[str, float] | None) -> tuple[float, ...] | None:
+    return tuple(levels[Path(path).stem] for path in line.paths) if levels else None
 
 
 def _check_settings(wanted: Mixtures) -> None:

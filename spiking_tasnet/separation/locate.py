@@ -1,0 +1,52 @@
+"""Find what a mixture list names in a corpus as it lies on disk: as named, on the LDC's discs, in any letter case."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+# In order of preference. `.wv2` is not here: it is the far microphone, 1 to 2 dB worse in every published table.
+SUFFIXES = (".wav", ".flac", ".wv1", ".sph")
+
+Key = tuple[str, ...]
+
+
+class Corpus:
+    """A corpus root.
+
+    A name is taken as it is where that file exists. Otherwise the last three parts of its path, in any letter case and
+    with any suffix of `SUFFIXES`, are looked for anywhere below the root: `wsj0/si_tr_s/01t/01to030v.wav` is found as
+    `11-2.1/wsj0/si_tr_s/01t/01to030v.wv1` or `CD3/WSJ0/SI_TR_S/01T/01TO030V.WV1`.
+
+    Args:
+        root: folder.
+    """
+
+    def __init__(self, root: str | os.PathLike):
+        """See the class."""
+        self.root = Path(root)
+
+    def find(self, name: str) -> Path | None:
+        """The file that `name` (relative, with forward slashes) stands for, or None."""
+        path = self.root / name
+        return path if path.is_file() else self._files.get(_key(PurePosixPath(name)))
+
+    @cached_property
+    def _files(self) -> dict[Key, Path]:
+        """Every audio file by key; the folders are read once, and only if some name is not there as it is."""
+        found: dict[Key, tuple[int, Path]] = {}
+        for folder, folders, names in os.walk(self.root, followlinks=True):
+            folders.sort()
+            for name in sorted(names):
+                suffix = os.path.splitext(name)[1].lower()
+                if suffix in SUFFIXES:
+                    path, rank = Path(folder, name), SUFFIXES.index(suffix)
+                    best = found.get(_key(path))
+                    if best is None or rank < best[0]:
+                        found[_key(path)] = rank, path
+        return {key: path for key, (_, path) in found.items()}
+
+
+def _key(path: PurePosixPath | Path) -> Key:
+    return tuple(part.lower() for part in (*path.parts[-3:-1], path.stem))
