@@ -2,13 +2,14 @@
 # The stages of every separation recipe. A recipe's run.sh sources path.sh, which sources this file, and sets
 #
 #   description     one line for --help
-#   default_config  YAML in the recipe's conf/
+#   default_config  YAML, from the recipe's folder
 #   stage_costs     what each of the six stages costs: time, disk
 #   recipe_options  rows of options (see options.sh) that only this recipe has
-#   corpus_settings function, called after the options are read: sets corpus_root, mix_lists and, if there are any,
-#                   activlev; `mixed` lists the options that decide the mixtures
+#   corpus_settings function, called after the options are read: sets corpus_root; `mixed` lists the options that decide
+#                   the mixtures
 #   check_corpus    function, called before stage 0 runs: stops with one line if it has no corpus
 #   make_corpus     function that makes the corpus, or does nothing
+#   mix_corpus      function that makes the mixtures: calls mix with what it takes besides the options of all recipes
 #   report_options  array, further options of `spiking-tasnet report`
 #
 # and ends with `run_stages "$@"`.
@@ -35,6 +36,9 @@ common_options=(
     "stage|N|first stage to run (default 0)"
     "stop-stage|N|last stage to run (default 5)"
     "force||run the stages again from the beginning, removing what they and later ones made"
+    "sample-rate|N|of the mixtures and the network, Hz (default 8000)"
+    "mode|MODE|of the mixtures: min, cut to the shorter talker (default), or max, padded to the longer"
+    "limit|N|use only the first N lines of each list"
     "data-dir|DIR|mixtures and Kaldi folders (default: data in the recipe)"
     "exp-dir|DIR|holds one folder an experiment (default: exp in the recipe)"
     "name|NAME|name of the experiment (default: the name of the config)"
@@ -45,7 +49,7 @@ common_options=(
     "jobs|N|processes of mixing and scoring (default: one a core)"
     "help||print this"
 )
-description='' corpus_root='' mix_lists='' activlev='' running=''
+description='' corpus_root='' running=''
 recipe_options=() report_options=() mixed=() stage_costs=()
 
 # Print a line with the time.
@@ -63,8 +67,16 @@ cli() {
 
 stage_0() {
     make_corpus
-    cli mix --wsj0 "$corpus_root" --mix-lists "$mix_lists" ${activlev:+--activlev "$activlev"} --data-dir "$data" \
-        ${option[limit]:+--limit "${option[limit]}"} ${option[jobs]:+--jobs "${option[jobs]}"}
+    mix_corpus
+}
+
+# Mix by `spiking-tasnet $1`: the other arguments, and the options that all recipes have.
+mix() {
+    local name common=(--data-dir "$data")
+    for name in limit sample-rate mode jobs; do
+        [[ -z ${option[$name]:-} ]] || common+=("--$name" "${option[$name]}")
+    done
+    cli "$@" "${common[@]}"
 }
 
 stage_1() { cli train "${training[@]}"; }
@@ -108,7 +120,7 @@ marker_of() {
 parameters_of() {
     local name
     if (($1 == 0)); then
-        for name in "${mixed[@]}"; do printf '%s=%s\n' "$name" "${option[$name]:-}"; done
+        for name in "${mixed[@]}" limit sample-rate mode; do printf '%s=%s\n' "$name" "${option[$name]:-}"; done
         return
     fi
     printf 'mixtures=%s\n' "$(cksum <"$(marker_of 0)")"
@@ -164,7 +176,7 @@ begin() {
         [[ -n ${option[force]:-} || $later -gt $1 ]] && rm -f -- "$(marker_of "$later").begun"
         [[ -n ${option[force]:-} ]] || continue
         if ((later == 0)); then
-            rm -rf -- "$data/wav8k" "$data/tr" "$data/cv" "$data/tt"
+            rm -rf -- "$data"/wav*k "$data/tr" "$data/cv" "$data/tt"
         fi
         for makes in ${stage_makes[later]}; do rm -rf -- "${exp:?}/$makes"; done
     done
@@ -276,12 +288,13 @@ run_stages() {
     first=${option[stage]:-0} stop=${option[stop-stage]:-$last_stage}
     ((first <= last_stage && stop <= last_stage)) || die "--stage $first --stop-stage $stop found, 0 to $last_stage expected"
     ((first <= stop)) || die "--stage $first --stop-stage $stop: nothing to run; the stop stage comes before the first"
-    config=${option[config]:-$recipe/conf/$default_config}
+    config=${option[config]:-$recipe/$default_config}
     name=${option[name]:-$(basename "$config" .yaml)}
     [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ ]] || die "--name '$name' found, letters, digits and . _ - expected"
     data=${option[data-dir]:-$recipe/data}
     exp=${option[exp-dir]:-$recipe/exp}/$name
     training=(--config "$config" --data "$data" --exp "$exp")
+    [[ -z ${option[sample-rate]:-} ]] || training+=(--set "model.sample_rate=${option[sample-rate]}")
     while IFS= read -r line; do [[ -z $line ]] || training+=(--set "$line"); done <<<"${option[set]:-}"
     [[ -z ${option[seed]:-} ]] || training+=(--seed "${option[seed]}")
     [[ -z ${option[threads]:-} ]] || training+=(--threads "${option[threads]}")

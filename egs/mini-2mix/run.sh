@@ -6,7 +6,7 @@ set -euo pipefail
 
 recipe_name=egs/mini-2mix
 description="Separate two synthesised talkers with a spiking network: a small example that runs anywhere."
-default_config=mini.yaml
+default_config=conf/mini.yaml
 stage_costs=(
     "a minute on two cores; 0.7 GB"
     "8 minutes on two cores that compute bfloat16, longer on others"
@@ -21,13 +21,11 @@ recipe_options=(
     "test-talkers|N|talkers of the open test"
     "utterances|N|sentences of each training talker"
     "mixtures|TR,CV,TT|how many mixtures to list"
-    "limit|N|use only the first N lines of each list"
 )
-mixed=(corpus-dir train-talkers test-talkers utterances mixtures limit)
+mixed=(corpus-dir train-talkers test-talkers utterances mixtures)
 
 corpus_settings() {
     corpus_root=${option[corpus-dir]:=$recipe/corpus}
-    mix_lists=$corpus_root
 }
 
 check_corpus() { :; }
@@ -39,5 +37,7 @@ make_corpus() {
     done
     "$SPIKING_TASNET_PYTHON" "$recipe/local/synthesise.py" "${options[@]}"
 }
+
+mix_corpus() { mix mix --wsj0 "$corpus_root" --mix-lists "$corpus_root"; }
 
 run_stages "$@"; exit # on one line: the shell reads no further, so this file may change during a long run

@@ -13,6 +13,7 @@ from spiking_tasnet import __version__
 # command -> (module of this package, one-line help)
 COMMANDS = {
     "mix": ("mix", "build two-talker mixtures and Kaldi data folders from a corpus and MERL lists"),
+    "mix-librimix": ("mix_librimix", "build Libri2Mix and Kaldi data folders from LibriSpeech and LibriMix's metadata"),
     "train": ("train", "train the ANN"),
     "convert": ("convert", "convert the trained ANN to spikes by progressive tandem learning"),
     "separate-set": ("separate_set", "separate every mixture of a Kaldi data folder"),

@@ -1,4 +1,4 @@
-"""Build two-talker mixtures and Kaldi data folders (stage 0)."""
+"""`spiking-tasnet mix`: stage 0 by MERL's lists."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--activlev", type=Path, metavar="DIR", help="holds activlev_*.txt; without, levels are measured (ITU-T P.56)"
     )
+    parser.add_argument(
+        "--spkrinfo", type=Path, metavar="FILE", help="table of the talkers' sex, besides those below --wsj0"
+    )
+    add_common_arguments(parser)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every way of mixing has."""
     parser.add_argument("--data-dir", type=Path, required=True, metavar="DIR", help="gets wav8k/min/... and tr, cv, tt")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N lines of each list")
     parser.add_argument("--sample-rate", type=int, default=8000, metavar="HZ", help="of the mixtures (default 8000)")
@@ -20,11 +28,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
 
 
+def check_limit(limit: int) -> None:
+    """Refuse a negative --limit."""
+    if limit < 0:
+        raise ValueError(f"--limit {limit} found, 0 (all) or more expected")
+
+
 def run(args: argparse.Namespace) -> None:
     """Mix."""
-    from spiking_tasnet.separation.corpus import Mixtures, build_mixtures
+    from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 
-    if args.limit < 0:
-        raise ValueError(f"--limit {args.limit} found, 0 (all) or more expected")
-    wanted = Mixtures(args.wsj0, args.mix_lists, args.data_dir, args.activlev, args.sample_rate, args.mode, args.limit)
-    build_mixtures(wanted, args.jobs)
+    check_limit(args.limit)
+    build_mixtures(
+        Mixtures(
+            corpus=args.wsj0,
+            mix_lists=args.mix_lists,
+            data_dir=args.data_dir,
+            activlev=args.activlev,
+            sample_rate=args.sample_rate,
+            mode=args.mode,
+            limit=args.limit,
+            spkrinfo=args.spkrinfo,
+        ),
+        args.jobs,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 from scipy.signal import lfilter
 
 TIME_CONSTANT = 0.03  # s, of each of the two smoothing filters of the envelope
@@ -34,17 +35,10 @@ def active_level(samples: np.ndarray, sample_rate: int) -> float:
     decay = np.exp(-1 / (sample_rate * TIME_CONSTANT))
     smooth = ([(1 - decay) ** 2], [1, -2 * decay, decay**2])
     envelope = lfilter(*smooth, np.abs(samples))
-    hangover = round(HANGOVER * sample_rate)
-    levels_db, thresholds_db = [], []
-    for threshold in THRESHOLDS:
-        active = np.flatnonzero(envelope >= threshold)
-        if not len(active):
-            break
-        gaps = np.diff(active, append=len(samples)) - 1
-        duration = len(active) + int(np.minimum(gaps, hangover).sum())
-        levels_db.append(10 * np.log10(energy / duration))
-        thresholds_db.append(20 * np.log10(threshold))
-    levels_db, excess_db = np.array(levels_db), np.subtract(levels_db, thresholds_db) - MARGIN_DB
+    durations = _active_samples(envelope, round(HANGOVER * sample_rate))
+    durations = durations[durations > 0]
+    levels_db = 10 * np.log10(energy / durations)
+    excess_db = levels_db - 20 * np.log10(THRESHOLDS[: len(durations)]) - MARGIN_DB
     below = np.flatnonzero(excess_db <= 0)
     if not len(levels_db):  # too short for the envelope to rise at all
         return energy / len(samples)
@@ -55,3 +49,12 @@ def active_level(samples: np.ndarray, sample_rate: int) -> float:
         return float(10 ** (levels_db[0] / 10))
     part = excess_db[last - 1] / (excess_db[last - 1] - excess_db[last])
     return float(10 ** ((levels_db[last - 1] + part * (levels_db[last] - levels_db[last - 1])) / 10))
+
+
+def _active_samples(envelope: np.ndarray, hangover: int) -> np.ndarray:
+    """For each threshold the samples (n_thresholds,) at which the envelope reaches it or did within the hangover."""
+    # The thresholds are powers of two: a sample's exponent tells how many of them it reaches.
+    exponents = np.frexp(np.maximum(envelope, THRESHOLDS[0] / 2))[1]
+    reached = np.minimum(exponents + len(THRESHOLDS) - 1, len(THRESHOLDS)).astype(np.int8)
+    held = maximum_filter1d(reached, hangover + 1, origin=hangover // 2, mode="constant")  # origin: only the past
+    return np.bincount(held, minlength=len(THRESHOLDS) + 1)[:0:-1].cumsum()[::-1]

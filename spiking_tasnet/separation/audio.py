@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import wave
 from functools import partial
 from pathlib import Path
 
@@ -93,11 +94,23 @@ def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int, 
         peak = float(np.abs(samples).max(initial=0.0))
         if peak > 1:
             raise ValueError(f"{path}: a peak of {peak:.3g} to write, at most 1 expected; scale it down")
-        samples = np.clip(np.rint(samples * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
+        samples = np.clip(np.rint(samples * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1).astype("<i2")
     else:
         samples = samples.astype(np.float32)
     with whole_file(path) as temporary:
         try:
-            soundfile.write(temporary, samples.T, sample_rate, subtype=subtype)
-        except soundfile.LibsndfileError as error:
+            if subtype == "PCM_16":
+                _write_pcm(temporary, samples, sample_rate)
+            else:
+                soundfile.write(temporary, samples.T, sample_rate, subtype=subtype)
+        except (soundfile.LibsndfileError, OSError) as error:
             raise OSError(f"{path}: cannot be written ({error}); is the disk full?") from None
+
+
+def _write_pcm(path: Path, samples: np.ndarray, sample_rate: int) -> None:
+    """Write 16-bit samples (..., n_samples) by the standard library: on short files several times faster."""
+    with wave.open(str(path), "wb") as stream:
+        stream.setnchannels(1 if samples.ndim == 1 else len(samples))
+        stream.setsampwidth(2)
+        stream.setframerate(sample_rate)
+        stream.writeframes(np.ascontiguousarray(samples.T))

@@ -18,7 +18,7 @@ from spiking_tasnet.separation.kaldi import Utterance, read_data_dir
 
 
 class Segments(Dataset):
-    """Segments of fixed length with their sources; the mixture is the sum of the sources it holds.
+    """Segments of fixed length with their sources; the mixture is their sum, with the noise where there is some.
 
     An item is drawn by the key (epoch, index). In training the segment starts anywhere in the utterance, by a random
     number of seed, epoch and index alone, so that neither order nor processes change it. For development (`training`
@@ -68,19 +68,22 @@ class Segments(Dataset):
         """The segment `key` = (epoch, index)."""
         epoch, index = key
         item, offset = self.keys[index]
-        if not self.training:
-            sources = [self._read(path, offset) for path in self.utterances[item].sources]
-        else:
-            random = np.random.default_rng((self.seed, epoch, index))
-            items = [item] * len(self.utterances[item].sources)
-            if self.remix:
-                items[-1] = self._partner(item, random)
-            sources = [
-                self._read(self.utterances[source].sources[place], self._offset(source, random))
-                for place, source in enumerate(items)
-            ]
-        stacked = torch.from_numpy(np.stack(sources))
-        return stacked.sum(0), stacked
+        random = np.random.default_rng((self.seed, epoch, index))
+        utterance = self.utterances[item]
+        items, offsets = [item] * len(utterance.sources), [offset] * len(utterance.sources)
+        if self.remix:
+            items[-1] = self._partner(item, random)
+            offsets = [self._offset(source, random) for source in items]
+        elif self.training:
+            offsets = [self._offset(item, random)] * len(items)
+        sources = [
+            self._read(self.utterances[source].sources[place], start)
+            for place, (source, start) in enumerate(zip(items, offsets, strict=True))
+        ]
+        mixture = np.sum(sources, axis=0)
+        if utterance.noise:
+            mixture += self._read(utterance.noise, offsets[0])
+        return torch.from_numpy(mixture), torch.from_numpy(np.stack(sources))
 
     def _offset(self, item: int, random: np.random.Generator) -> int:
         return int(random.integers(max(0, self.lengths[item] - self.n_samples) + 1))
@@ -185,6 +188,15 @@ class SeparationData(pl.LightningDataModule):
         dev = read_data_dir(Path(data_dir) / "cv")[: config.limit_dev or None]
         self.train = Segments(train, config.segment, sample_rate, training=True, remix=config.remix, seed=seed)
         self.dev = Segments(dev, config.segment, sample_rate, training=False)
+
+    @property
+    def dev_talkers_heard(self) -> bool:
+        """Whether the development set has talkers of the training set only: the paper's closed condition."""
+        train, dev = (
+            {speaker for utterance in part.utterances for speaker in utterance.speakers}
+            for part in (self.train, self.dev)
+        )
+        return dev <= train
 
     def _loader(self, segments: Segments, n_keys: int) -> DataLoader:
         sampler = EpochSampler(len(segments), n_keys, shuffle=segments.training, seed=self.seed)

@@ -2,6 +2,7 @@
 
 wav.scp             the mixture
 spk1.scp spk2.scp   the sources
+noise1.scp          the noise, where the mixtures hold some
 utt2spk  spk2utt    the talkers, joined by `_`
 utt2genders         M, F or ? of each talker, e.g. `M F`
 """
@@ -29,6 +30,7 @@ class Utterance:
         sources: audio file of each talker.
         speakers: id of each talker.
         genders: ``M``, ``F`` or ``?`` of each talker.
+        noise: audio file of what the mixture holds besides the talkers; None for nothing.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Utterance:
     sources: tuple[Path, ...]
     speakers: tuple[str, ...]
     genders: tuple[str, ...]
+    noise: Path | None = None
 
     @property
     def group(self) -> str:
@@ -69,6 +72,10 @@ def write_data_dir(folder: str | os.PathLike, utterances: Sequence[Utterance]) -
     _write(folder / "utt2genders", {utterance.id: " ".join(utterance.genders) for utterance in utterances})
     for place in range(len(utterances[0].sources)):
         _write(folder / f"spk{place + 1}.scp", {u.id: str(u.sources[place].absolute()) for u in utterances})
+    if all(utterance.noise for utterance in utterances):
+        _write(folder / "noise1.scp", {utterance.id: str(utterance.noise.absolute()) for utterance in utterances})
+    else:
+        (folder / "noise1.scp").unlink(missing_ok=True)
     _write(folder / "wav.scp", {utterance.id: str(utterance.mixture.absolute()) for utterance in utterances})
 
 
@@ -87,7 +94,9 @@ def read_data_dir(folder: str | os.PathLike) -> list[Utterance]:
         if not (folder / f"spk{place}.scp").exists():
             break
         sources.append(_read(folder / f"spk{place}.scp"))
-    for table, name in [(speakers, "utt2spk"), (genders, "utt2genders"), *((s, "spk*.scp") for s in sources)]:
+    noise = _read(folder / "noise1.scp") if (folder / "noise1.scp").exists() else dict.fromkeys(mixtures)
+    tables = [(noise, "noise1.scp"), (speakers, "utt2spk"), (genders, "utt2genders")]
+    for table, name in [*tables, *((source, "spk*.scp") for source in sources)]:
         if table.keys() != mixtures.keys():
             raise ValueError(
                 f"{folder}: wav.scp and {name} name different utterances ({len(mixtures)} and {len(table)}); "
@@ -100,6 +109,7 @@ def read_data_dir(folder: str | os.PathLike) -> list[Utterance]:
             sources=tuple(Path(source[utterance]) for source in sources),
             speakers=tuple(speakers[utterance].split("_")),
             genders=tuple(genders[utterance].split()),
+            noise=Path(noise[utterance]) if noise[utterance] else None,
         )
         for utterance, path in mixtures.items()
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -32,9 +33,33 @@ class Corpus:
         path = self.root / name
         return path if path.is_file() else self._files.get(_key(PurePosixPath(name)))
 
+    def find_all(self, names: Iterable[str], hint: str) -> dict[str, Path]:
+        """The file of every name.
+
+        Args:
+            names: relative, with forward slashes.
+            hint: what to do about missing ones, for the message.
+
+        Raises:
+            FileNotFoundError: some are missing; the message counts them.
+        """
+        names = sorted(names)
+        files = {name: self.find(name) for name in names}
+        absent = [name for name in names if files[name] is None]
+        if absent:
+            raise FileNotFoundError(
+                f"{self.root}: {len(absent)} of {len(names)} files that the lists name are missing, the first is "
+                f"{absent[0]}; {hint}"
+            )
+        return files
+
+    def subset(self, name: str) -> list[Path]:
+        """Every utterance on disk of one subset, a folder of folders of talkers; one file an utterance."""
+        return [path for key, path in self._files.items() if key[0] == name.lower()]
+
     @cached_property
     def _files(self) -> dict[Key, Path]:
-        """Every audio file by key; the folders are read once, and only if some name is not there as it is."""
+        """Every audio file by key; the folders are read once."""
         found: dict[Key, tuple[int, Path]] = {}
         for folder, folders, names in os.walk(self.root, followlinks=True):
             folders.sort()

@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
-from scipy.signal import resample_poly
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.signal import firwin, resample_poly
 
 PEAK = 0.9  # of full scale, the largest sample of the mixture and its sources
 MODES = ("min", "max")
+
+
+PERIODS, BETA = 10, 5.0  # of the resampling filter: of its sinc each way; of its Kaiser window
+BLOCK = 16  # outputs of one row of the matrix product that resamples
+
+
+def check_mode_and_rate(mode: str, sample_rate: int) -> None:
+    """Refuse a `mode` that is not of `MODES` and a sample rate that is not in Hz.
+
+    Raises:
+        ValueError: one line that says what is expected.
+    """
+    if mode not in MODES:
+        raise ValueError(f"--mode {mode!r} found, min or max expected")
+    if sample_rate < 1000:
+        raise ValueError(f"--sample-rate {sample_rate} found, Hz expected, e.g. 8000")
+
+
+def rate_dir(sample_rate: int) -> str:
+    """MERL's name of a folder of one rate: `wav8k`."""
+    return f"wav{sample_rate / 1000:g}k"
 
 
 def resample(samples: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
@@ -20,8 +43,50 @@ def resample(samples: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
     """
     if rate < target_rate:
         raise ValueError(f"{rate} Hz found, at least {target_rate} Hz expected; ask for a lower --sample-rate")
+    if rate == target_rate:
+        return samples
     common = math.gcd(rate, target_rate)
-    return samples if rate == target_rate else resample_poly(samples, target_rate // common, rate // common)
+    if target_rate == common:
+        return _decimate(samples, rate // common)
+    return resample_poly(samples, target_rate // common, rate // common)
+
+
+def _decimate(samples: np.ndarray, factor: int) -> np.ndarray:
+    """The same as `resample_poly(samples, 1, factor)`, as a matrix product over blocks: three times as fast."""
+    filters = _block_filters(factor)
+    n_outputs = -(-len(samples) // factor)
+    n_blocks = -(-n_outputs // BLOCK)
+    padded = np.zeros(len(filters) + (n_blocks - 1) * BLOCK * factor)
+    padded[PERIODS * factor :][: len(samples)] = samples
+    return (sliding_window_view(padded, len(filters))[:: BLOCK * factor] @ filters).reshape(-1)[:n_outputs]
+
+
+@cache
+def _block_filters(factor: int) -> np.ndarray:
+    """The filter's taps (n_inputs, BLOCK), each output's `factor` inputs further down."""
+    taps = firwin(2 * PERIODS * factor + 1, 1 / factor, window=("kaiser", BETA))
+    filters = np.zeros(((BLOCK - 1) * factor + len(taps), BLOCK))
+    for output in range(BLOCK):
+        filters[output * factor :, output][: len(taps)] = taps
+    return filters
+
+
+def fit_lengths(signals: Sequence[np.ndarray], mode: str) -> np.ndarray:
+    """Bring signals (time_i,) to one length: ``min`` cuts to the shortest, ``max`` pads with zeros to the longest.
+
+    Returns:
+        (n_signals, time).
+
+    Raises:
+        ValueError: unknown mode.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode {mode!r} found, min or max expected")
+    n_samples = min(map(len, signals)) if mode == "min" else max(map(len, signals))
+    fitted = np.zeros((len(signals), n_samples))
+    for place, signal in enumerate(signals):
+        fitted[place, : len(signal)] = signal[:n_samples]
+    return fitted
 
 
 def mix(
@@ -41,16 +106,12 @@ def mix(
     Raises:
         ValueError: unknown mode, or silence in the part that is kept.
     """
-    if mode not in MODES:
-        raise ValueError(f"mode {mode!r} found, min or max expected")
-    n_samples = min(map(len, sources)) if mode == "min" else max(map(len, sources))
-    scaled = np.zeros((len(sources), n_samples))
-    for place, (source, level, gain) in enumerate(zip(sources, levels, gains, strict=True)):
-        kept = source[:n_samples]
-        scaled[place, : len(kept)] = kept * (10 ** (gain / 20) / math.sqrt(level))
+    scales = [10 ** (gain / 20) / math.sqrt(level) for level, gain in zip(levels, gains, strict=True)]
+    scaled = fit_lengths([source * scale for source, scale in zip(sources, scales, strict=True)], mode)
     silent = np.flatnonzero(~scaled.any(axis=1))
     if len(silent):
-        raise ValueError(f"source {silent[0] + 1} is silent in the {n_samples} samples kept; take it out of the list")
+        kept = scaled.shape[1]
+        raise ValueError(f"source {silent[0] + 1} is silent in the {kept} samples kept; take it out of the list")
     mixture = scaled.sum(axis=0)
     peak = max(np.abs(mixture).max(), np.abs(scaled).max())
     return mixture * (PEAK / peak), scaled * (PEAK / peak)

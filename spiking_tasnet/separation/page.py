@@ -83,7 +83,12 @@ def write_page(path: str | os.PathLike, experiment: Experiment, data_dir: str | 
         own_scores = {system: scores[system][name] for system in SYSTEMS}
         examples.append(_example(place, pick, utterances[name], own_scores, experiment.folder))
     title = f"{experiment.folder.resolve().name}: two voices, separated by spikes"
-    page = PAGE.substitute(title=html.escape(title), summary=_summary(experiment), examples="\n".join(examples))
+    page = PAGE.substitute(
+        title=html.escape(title),
+        summary=_summary(experiment),
+        closed_talkers=experiment.closed_talkers,
+        examples="\n".join(examples),
+    )
     write_text(path, page)
 
 

@@ -93,7 +93,7 @@ PAGE = Template(
 <p>Each mixture below was separated twice: by a Conv-TasNet (ANN), and by the same network with its separator converted
 to spiking neurons by progressive tandem learning (SNN).</p>
 $summary
-<p class="note">Talkers: open, never heard in training; closed, heard in training. SI-SDR in dB, SI-SDRi is its gain
+<p class="note">Talkers: open, never heard in training; closed, $closed_talkers. SI-SDR in dB, SI-SDRi is its gain
 over the mixture. The examples come from the open test set and were chosen by score, not by ear: typical mixtures of
 each kind, ranked by the SNN’s SI-SDRi. Separated talkers are shown in the order of their references and at their
 level; one gain for all sounds of an example, nothing is clipped. Click a spectrogram to play from there.</p>

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -58,8 +59,17 @@ def available_cores() -> int:
 
 
 def _start_worker(prepare: Callable[[], None] | None) -> None:
-    """Leave interrupts to the parent, and libraries one thread: the processes already fill the cores."""
+    """Leave interrupts to the parent, end with it, and leave libraries one thread: the processes fill the cores."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if prepare:
         prepare()
     threadpool_limits(1)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot stop its processes: they would wait for its next item for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -58,8 +58,9 @@ def results_markdown(experiment: Experiment, paper: bool = False) -> str:
     """Write RESULTS.md of an experiment; `paper` adds the paper's rows of Table 4, labelled."""
     sections = [
         f"# Results of {experiment.folder.resolve().name}",
-        "Closed: dev set, talkers heard in training. Open: test set, talkers never heard. Means over mixtures, of the "
-        "mean over their talkers; SI-SDR, SDR and their gains over the mixture in dB, PESQ narrow band.",
+        f"Closed: dev set, talkers {experiment.closed_talkers}. Open: test set, talkers never heard. Means over "
+        "mixtures, of the mean over their talkers; SI-SDR, SDR and their gains over the mixture in dB, PESQ narrow "
+        "band.",
         headline(experiment),
         score_table(experiment, paper),
         _remarks(experiment),

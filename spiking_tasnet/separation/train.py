@@ -105,6 +105,7 @@ def _fit(
         "hours": round(sum(row["seconds"] for row in history.rows) / 3600, 4),
         "parameters": sum(parameter.numel() for parameter in module.network.parameters()),
         "train_mixtures": len(data.train),
+        "dev_talkers_heard": data.dev_talkers_heard,
         "train_hours_audio": round(sum(data.train.lengths) / config.model.sample_rate / 3600, 3),
         "epochs": len(history.rows),
     }

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from tiny_corpus import write_corpus
 
 from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation import corpus as corpus_module
+from spiking_tasnet.separation import merl
 from spiking_tasnet.separation.activlev import active_level
-from spiking_tasnet.separation.corpus import Mixtures, build_mixtures
 from spiking_tasnet.separation.kaldi import read_data_dir
+from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 
 
 @pytest.fixture(scope="module")
@@ -94,27 +96,61 @@ def test_higher_rate_is_resampled(tmp_path):
 
 
 def test_a_second_run_makes_nothing_again(root, made, monkeypatch):
-    monkeypatch.setattr(corpus_module, "mix_line", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(merl, "mix_task", lambda *_: pytest.fail("made again"))
     before = digest(made)
     build_mixtures(Mixtures(root, root, made), jobs=1)
     assert digest(made) == before
 
 
-def test_kill_9_at_ten_random_moments_then_a_rerun_gives_the_same_bytes(root, made, tmp_path):
-    arguments = ["mix", "--wsj0", str(root), "--mix-lists", str(root), "--data-dir", str(tmp_path), "--jobs", "1"]
-    rng, kills = np.random.default_rng(0), 0
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A corpus of mixtures enough to be killed ten times, and what an uninterrupted run makes of it."""
+    root = write_corpus(tmp_path_factory.mktemp("many"), {"tr": 100, "cv": 50, "tt": 100})
+    build_mixtures(Mixtures(root, root, root / "whole"), jobs=1)
+    return root
+
+
+def wavs(folder: Path) -> dict[str, str]:
+    return {name: value for name, value in digest(folder).items() if name.endswith(".wav")}
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_kill_9_at_ten_random_moments_then_a_rerun_gives_the_same_bytes(many, tmp_path, jobs):
+    arguments = ["mix", "--wsj0", str(many), "--mix-lists", str(many), "--data-dir", str(tmp_path), "--jobs", jobs]
+    rng, audio = np.random.default_rng(int(jobs)), tmp_path / "wav8k"
     for _ in range(10):
         process = subprocess.Popen([sys.executable, "-m", "spiking_tasnet", *arguments], stderr=subprocess.DEVNULL)
-        goal = len(list(tmp_path.rglob("*.wav"))) + rng.integers(1, 4)
-        while process.poll() is None and len(list(tmp_path.rglob("*.wav"))) < goal:
-            time.sleep(rng.uniform(0, 0.002))
+        before, more = n_files(audio), rng.integers(1, 15)
+        while process.poll() is None and n_files(audio) < before + more:
+            time.sleep(rng.uniform(0, 0.001))
         process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills >= 3  # the others came after the end
+        assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
     (tmp_path / "wav8k/min/tr/mix/.half.123.tmp.wav").write_bytes(b"RIFF")
     assert main(arguments) == 0
-    wavs = {name: value for name, value in digest(tmp_path).items() if name.endswith(".wav")}
-    assert wavs == {name: value for name, value in digest(made).items() if name.endswith(".wav")}
+    assert wavs(tmp_path) == wavs(many / "whole")
+
+
+def n_files(folder: Path) -> int:
+    return sum(len(names) for _, _, names in os.walk(folder))
+
+
+def test_a_killed_run_leaves_no_process_behind(many, tmp_path):
+    arguments = ["--wsj0", str(many), "--mix-lists", str(many), "--data-dir", str(tmp_path), "--jobs", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "spiking_tasnet", "mix", *arguments], stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while n_files(tmp_path / "wav8k") < 5:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for _ in range(100):
+        try:
+            os.killpg(process.pid, 0)  # asks whether any process of the session is left
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    pytest.fail("the processes of a killed run were still there after ten seconds")
 
 
 def test_espnet_and_kaldi_can_take_the_folders(made):

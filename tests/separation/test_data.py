@@ -1,13 +1,16 @@
+import shutil
+
 import numpy as np
 import pytest
+import soundfile
 import torch
 from tiny_corpus import write_corpus
 
 from spiking_tasnet.separation.audio import read_mono, write_audio
 from spiking_tasnet.separation.config import DataConfig
-from spiking_tasnet.separation.corpus import Mixtures, build_mixtures
 from spiking_tasnet.separation.data import EpochSampler, Segments, SeparationData
 from spiking_tasnet.separation.kaldi import read_data_dir
+from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +112,22 @@ def test_bad_audio_is_named_before_training(data_dir, utterances, tmp_path):
         Segments([mixed], 1.0, 8000, training=True)
     with pytest.raises(FileNotFoundError, match="stage 0"):
         SeparationData(tmp_path, DataConfig(), 8000)
+
+
+def test_whether_the_talkers_of_the_dev_set_were_heard(tmp_path):
+    root = write_corpus(tmp_path, {"tr": 30, "cv": 5, "tt": 5})
+    build_mixtures(Mixtures(root, root, root / "data"), jobs=1)
+    assert SeparationData(root / "data", DataConfig(), 8000).dev_talkers_heard
+    shutil.rmtree(root / "data" / "cv")
+    shutil.copytree(root / "data" / "tt", root / "data" / "cv")
+    assert not SeparationData(root / "data", DataConfig(), 8000).dev_talkers_heard
+
+
+def test_without_remix_a_segment_is_a_piece_of_the_mixture_as_it_is(utterances):
+    segments = Segments(utterances, 0.3, 8000, training=True)
+    for epoch in range(3):
+        for index, utterance in enumerate(utterances):
+            mixture = segments[epoch, index][0].numpy()
+            whole = soundfile.read(utterance.mixture, dtype="float32")[0]
+            windows = np.lib.stride_tricks.sliding_window_view(whole, len(mixture))
+            assert np.abs(windows - mixture).max(1).min() < 3 / 32768

@@ -12,9 +12,9 @@ import soundfile
 from tiny_corpus import write_corpus
 
 from spiking_tasnet.separation.audio import audio_seconds, read_mono
-from spiking_tasnet.separation.corpus import Mixtures, build_mixtures
 from spiking_tasnet.separation.kaldi import read_data_dir
 from spiking_tasnet.separation.locate import Corpus
+from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 from spiking_tasnet.separation.sphere import is_sphere, read_header, read_sphere
 
 ROOT = Path(__file__).parents[2]

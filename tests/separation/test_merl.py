@@ -10,9 +10,9 @@ from tiny_experiment import speech_like
 
 from spiking_tasnet.separation.activlev import active_level
 from spiking_tasnet.separation.audio import write_audio
-from spiking_tasnet.separation.corpus import Mixtures, build_mixtures
 from spiking_tasnet.separation.kaldi import read_data_dir
 from spiking_tasnet.separation.lists import read_list
+from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 
 LISTS = Path(__file__).parents[3] / "shared" / "data" / "wsj0-lists"
 LINES = {"tr": 20000, "cv": 5000, "tt": 3000}

@@ -220,3 +220,15 @@ def test_headline(scored):
     text = results_markdown(experiment)
     assert f"the SNN gains {snn['si_sdr_i']:+.2f} dB SI-SDR over the mixture and the ANN {ann['si_sdr_i']:+.2f}" in text
     assert f"SNN minus ANN {snn['si_sdr'] - ann['si_sdr']:+.2f} dB" in text
+
+
+def test_a_dev_set_of_other_talkers_is_told(copied):
+    data, exp = copied
+    report(data, exp)
+    for path in (exp / "RESULTS.md", exp / "demo/index.html"):
+        assert "heard in training" in path.read_text() and "not heard in training either" not in path.read_text()
+    run = read_json(exp / "ann" / "run.json")
+    write_json(exp / "ann" / "run.json", run | {"dev_talkers_heard": False})
+    report(data, exp)
+    for path in (exp / "RESULTS.md", exp / "demo/index.html"):
+        assert "not heard in training either" in path.read_text()

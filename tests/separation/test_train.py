@@ -12,8 +12,8 @@ from tiny_corpus import write_corpus
 
 from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation.audio import read_mono, write_audio
-from spiking_tasnet.separation.corpus import Mixtures, build_mixtures
 from spiking_tasnet.separation.kaldi import read_data_dir
+from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 from spiking_tasnet.separation.network import load_model
 from spiking_tasnet.snn import convertible_layers
 

@@ -1,0 +1,39 @@
+"""`spiking-tasnet mix-librimix`: stage 0 by LibriMix's metadata."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spiking_tasnet.cli.mix import add_common_arguments, check_limit
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `mix-librimix`."""
+    parser.add_argument(
+        "--librispeech", type=Path, required=True, metavar="DIR", help="holds dev-clean, ... and SPEAKERS.TXT"
+    )
+    parser.add_argument("--metadata", type=Path, required=True, metavar="DIR", help="holds libri2mix_*.csv")
+    parser.add_argument("--wham", type=Path, metavar="DIR", help="WHAM's noise (tr, cv, tt): separate noisy mixtures")
+    parser.add_argument("--train-set", default="train-360", help="train-360 (default) or train-100")
+    add_common_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Mix."""
+    from spiking_tasnet.separation.librimix import LibriMix, build_librimix
+
+    check_limit(args.limit)
+    build_librimix(
+        LibriMix(
+            librispeech=args.librispeech,
+            metadata=args.metadata,
+            data_dir=args.data_dir,
+            wham=args.wham,
+            train_set=args.train_set,
+            sample_rate=args.sample_rate,
+            mode=args.mode,
+            limit=args.limit,
+        ),
+        args.jobs,
+    )

@@ -1,0 +1,72 @@
+"""What a corpus on disk holds against what is known of it: files and hours of each subset, MERL's own lists."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from spiking_tasnet.separation.audio import audio_seconds
+from spiking_tasnet.separation.lists import MixLine
+from spiking_tasnet.separation.locate import Corpus
+
+logger = logging.getLogger(__name__)
+
+# Near-microphone utterances of LDC93S6A, speaker-independent: training, development and evaluation with 5,000 words.
+WSJ0_FILES = {"si_tr_s": 12776, "si_dt_05": 1206, "si_et_05": 651}
+
+# MERL's lists: file -> lines, SHA-256 of the text with Unix line ends.
+MERL_LISTS = {
+    "mix_2_spk_tr.txt": (20000, "9ba81d1d2b06fd6761aa3d54484b0374cf0472e7ecb6e5a174d34c08d392a36f"),
+    "mix_2_spk_cv.txt": (5000, "bdb4feebebdc8250db8b40254ce941551758ddf0ffb35f9d93d7c3ae8147f445"),
+    "mix_2_spk_tt.txt": (3000, "92b33ac1df349b80eab62a019a94c129add44b414caeeeeab7cb3adfe0024ad5"),
+}
+
+
+def is_merl_list(path: Path) -> bool:
+    """Whether a file is the list that MERL published under its name, line ends aside."""
+    text = path.read_bytes().replace(b"\r\n", b"\n")
+    return path.name in MERL_LISTS and hashlib.sha256(text).hexdigest() == MERL_LISTS[path.name][1]
+
+
+def report_list(path: Path, lines: Sequence[MixLine]) -> None:
+    """Say whether a list over WSJ0 is MERL's; lists over other corpora are nobody's but the user's."""
+    if not _names_wsj0(name for line in lines for name in line.paths):
+        return
+    if is_merl_list(path):
+        logger.info("%s: MERL's list of WSJ0-2mix", path)
+    else:
+        logger.warning(
+            "%s: not MERL's list (%d lines there): scores will not compare with published ones; "
+            "tools/fetch_mix_lists.sh fetches it",
+            *(path, MERL_LISTS.get(path.name, (0, ""))[0]),
+        )
+
+
+def report_corpus(corpus: Corpus, files: Mapping[str, Path]) -> None:
+    """Count the files and hours of every subset that the lists name; warn where WSJ0 on disk is not as LDC93S6A.
+
+    Args:
+        corpus: on disk.
+        files: listed name -> file.
+    """
+    listed: dict[str, int] = {}
+    for name in files:
+        subset = PurePosixPath(name).parts[-3] if len(PurePosixPath(name).parts) > 2 else "."
+        listed[subset] = listed.get(subset, 0) + 1
+    is_wsj0 = _names_wsj0(files)
+    for subset, count in sorted(listed.items()):
+        present = corpus.subset(subset)
+        hours = sum(map(audio_seconds, present)) / 3600
+        logger.info("%s: %d files on disk, %.2f h; the lists name %d", subset, len(present), hours, count)
+        expected = WSJ0_FILES.get(subset.lower()) if is_wsj0 else None
+        if expected is not None and len(present) != expected:
+            logger.warning(
+                "%s: %d files found, %d expected in WSJ0 (LDC93S6A); all that the lists name are there",
+                *(subset, len(present), expected),
+            )
+
+
+def _names_wsj0(names: Iterable[str]) -> bool:
+    return all(PurePosixPath(name).parts[0].lower() == "wsj0" for name in names)

@@ -1,0 +1,259 @@
+"""Libri2Mix by LibriMix's published metadata (https://github.com/JorisCos/LibriMix, MIT) over LibriSpeech (CC BY 4.0).
+
+A row of the CSV names two utterances and, of WHAM's noise (CC BY-NC 4.0), one recording, with a factor for each. They
+are scaled, resampled, cut or padded to one length, and summed: `mix_clean` without the noise, `mix_both` with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from spiking_tasnet.separation.audio import read_audio, read_mono, write_audio
+from spiking_tasnet.separation.corpus import Plan, Task, build
+from spiking_tasnet.separation.kaldi import Utterance
+from spiking_tasnet.separation.locate import Corpus
+from spiking_tasnet.separation.mixing import check_mode_and_rate, fit_lengths, rate_dir, resample
+from spiking_tasnet.separation.speakers import report_unknown, talker_genders
+
+logger = logging.getLogger(__name__)
+COLUMNS = ("mixture_ID", "source_1_path", "source_1_gain", "source_2_path", "source_2_gain")
+NOISE_COLUMNS = ("noise_path", "noise_gain")
+ROWS = {"train-100": 13900, "train-360": 50800, "dev": 3000, "test": 3000}  # published
+TRAIN_SETS = ("train-100", "train-360")
+SPEECH_HINT = "--librispeech names the folder of train-clean-100, dev-clean, test-clean, ..."
+NOISE_HINT = "--wham names the folder of tr, cv and tt; train-360 needs LibriMix's augmented noise (its README)"
+RATE = 16000  # Hz, of LibriSpeech and of WHAM's noise
+FADE = RATE // 2  # samples over which a noise that is too short runs into its own beginning
+READ_AGAIN = 32  # sources kept in memory by each process
+
+
+@dataclass(frozen=True)
+class LibriMix:
+    """What to make.
+
+    Attributes:
+        librispeech: folder of train-clean-100, dev-clean, ... and SPEAKERS.TXT.
+        metadata: folder of libri2mix_dev-clean.csv, ...
+        data_dir: gets `wav8k/min/{train-360,dev,test}/{mix_clean,s1,s2}` (with noise `mix_both` and `noise` too) and
+            the Kaldi folders `{tr,cv,tt}`.
+        wham: folder of WHAM's noise, `tr`, `cv` and `tt`; then the Kaldi folders name `mix_both`. None: no noise.
+        train_set: one of `TRAIN_SETS`.
+        sample_rate: Hz.
+        mode: ``min`` or ``max``.
+        limit: only the first this many rows of each subset; 0 for all.
+    """
+
+    librispeech: Path
+    metadata: Path
+    data_dir: Path
+    wham: Path | None = None
+    train_set: str = "train-360"
+    sample_rate: int = 8000
+    mode: str = "min"
+    limit: int = 0
+
+    @property
+    def subsets(self) -> dict[str, str]:
+        """Kaldi folder -> LibriMix's name."""
+        return {"tr": self.train_set, "cv": "dev", "tt": "test"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the metadata.
+
+    Attributes:
+        name: of the mixture.
+        paths: of the sources, relative to LibriSpeech, then of the noise, relative to WHAM.
+        factors: on the amplitude of each.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    factors: tuple[float, ...]
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """LibriSpeech's talkers: `1089` of `test-clean/1089/134686/1089-134686-0000.flac`."""
+        return tuple(PurePosixPath(path).stem.partition("-")[0] for path in self.paths[:2])
+
+
+def build_librimix(wanted: LibriMix, jobs: int | None = None) -> None:
+    """Make the mixtures of the three subsets and their Kaldi folders. What is there already is not made again.
+
+    Raises:
+        FileNotFoundError: corpus, metadata or a listed file is missing; the message counts and names them.
+        ValueError: bad audio or metadata, naming it; mixtures of other settings are already there.
+        OSError: the disk is too full.
+    """
+    build(plan_librimix(wanted), jobs)
+
+
+def plan_librimix(wanted: LibriMix) -> Plan:
+    """Read metadata and sexes and find the files; see `build_librimix` for what it raises."""
+    check_mode_and_rate(wanted.mode, wanted.sample_rate)
+    if wanted.train_set not in TRAIN_SETS:
+        raise ValueError(f"--train-set {wanted.train_set!r} found, {' or '.join(TRAIN_SETS)} expected")
+    for folder, option in ((wanted.librispeech, "--librispeech"), (wanted.wham, "--wham")):
+        if folder is not None and not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: no such folder; check {option}")
+    with_noise = wanted.wham is not None
+    rows = {
+        subset: read_metadata(wanted.metadata / f"libri2mix_{_csv_name(name)}.csv", with_noise, wanted.limit)
+        for subset, name in wanted.subsets.items()
+    }
+    for subset, name in wanted.subsets.items():
+        if not wanted.limit and len(rows[subset]) != ROWS[name]:
+            logger.warning("%s: %d mixtures found, %d expected in Libri2Mix", name, len(rows[subset]), ROWS[name])
+    speech, noise = zip(*((row.paths[:2], row.paths[2:]) for some in rows.values() for row in some), strict=True)
+    files = Corpus(wanted.librispeech).find_all({path for paths in speech for path in paths}, SPEECH_HINT)
+    if wanted.wham is not None:
+        files |= Corpus(wanted.wham).find_all({path for paths in noise for path in paths}, NOISE_HINT)
+    genders = talker_genders(wanted.librispeech)
+    report_unknown({talker for some in rows.values() for row in some for talker in row.speakers}, genders)
+    audio_dir = wanted.data_dir / rate_dir(wanted.sample_rate) / wanted.mode
+
+    def task(subset: str, row: Row) -> Task:
+        def place(folder: str) -> Path:
+            return audio_dir / subset / folder / f"{row.name}.wav"
+
+        sexes = tuple(genders.get(speaker, "?") for speaker in row.speakers)
+        utterance = Utterance(
+            row.name,
+            place("mix_both" if with_noise else "mix_clean"),
+            (place("s1"), place("s2")),
+            row.speakers,
+            sexes,
+            place("noise") if with_noise else None,
+        )
+        extras = (place("mix_clean"),) if with_noise else ()
+        return Task(row, tuple(files[path] for path in row.paths), utterance, extras)
+
+    return Plan(
+        wanted.data_dir,
+        audio_dir,
+        {
+            "librispeech": str(wanted.librispeech.resolve()),
+            "noise": str(wanted.wham.resolve()) if wanted.wham else "none",
+            "sample_rate": wanted.sample_rate,
+            "mode": wanted.mode,
+        },
+        wanted.sample_rate,
+        wanted.mode,
+        {subset: [task(name, row) for row in rows[subset]] for subset, name in wanted.subsets.items()},
+        partial(mix_task, wanted.sample_rate, wanted.mode),
+    )
+
+
+def read_metadata(path: Path, with_noise: bool = False, limit: int = 0) -> list[Row]:
+    """Read one CSV of LibriMix as it is published.
+
+    Args:
+        path: e.g. `libri2mix_dev-clean.csv`.
+        with_noise: read the columns of the noise too.
+        limit: only the first this many rows; 0 for all.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a column is missing, a factor is no number, or a name is there twice or unfit for a file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; --metadata names the folder of LibriMix's libri2mix_*.csv")
+    columns = (*COLUMNS, *(NOISE_COLUMNS if with_noise else ()))
+    rows, names = [], set()
+    with open(path, newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        absent = [name for name in columns if name not in (reader.fieldnames or [])]
+        if absent:
+            raise ValueError(f"{path}: no column {absent[0]} found, {', '.join(columns)} expected; fetch it again")
+        for cells in reader:
+            if limit and len(rows) == limit:
+                break
+            row = _row(cells, columns, f"{path}: line {reader.line_num}")
+            if row.name in names:
+                raise ValueError(f"{path}: line {reader.line_num}: {row.name} is there twice; fetch the file again")
+            names.add(row.name)
+            rows.append(row)
+    if not rows:
+        raise ValueError(f"{path}: no rows found; fetch it again")
+    return rows
+
+
+def mix_task(sample_rate: int, mode: str, task: Task) -> None:
+    """Make the files of one mixture. What the published factors leave beyond full scale is clipped, as LibriMix does.
+
+    Raises:
+        ValueError: a file that cannot be used, by name.
+    """
+    with_noise = task.utterance.noise is not None
+    signals = [_read_source(path) for path in task.files[:2]]
+    if with_noise:
+        signals.append(read_noise(task.files[2], max(map(len, signals))))
+    signals = fit_lengths(
+        [resample(signal * f, RATE, sample_rate) for signal, f in zip(signals, task.line.factors, strict=True)], mode
+    )
+    sums = [signals[:2].sum(axis=0), signals.sum(axis=0)] if with_noise else [signals.sum(axis=0)]
+    for path, samples in zip(task.outputs, [*signals, *sums], strict=True):
+        write_audio(path, samples.clip(-1, 1), sample_rate)
+
+
+def read_noise(path: Path, n_samples: int) -> np.ndarray:
+    """The first channel of a recording at `RATE`, as long as asked for: (n_samples,).
+
+    One that is too short runs on into its own beginning, as often as it takes, over fades of half a Hann window.
+    """
+    samples, _ = read_audio(path, RATE)
+    noise = joined = samples[0].astype(np.float64)
+    rise = np.hanning(2 * FADE + 1)[: FADE + 1]
+    if len(noise) < n_samples and len(noise) <= len(rise):
+        raise ValueError(f"{path}: {len(noise)} samples found, more than {len(rise)} expected; fetch it again")
+    while len(joined) < n_samples:
+        seam = joined[-len(rise) :] * rise[::-1] + noise[: len(rise)] * rise
+        joined = np.concatenate([joined[: -len(rise)], seam, noise[len(rise) :]])
+    return joined[:n_samples]
+
+
+@lru_cache(maxsize=READ_AGAIN)
+def _read_source(path: Path) -> np.ndarray:
+    return read_mono(path, RATE)[0].astype(np.float64)
+
+
+def _row(cells: dict[str, str], columns: Sequence[str], where: str) -> Row:
+    values = dict(zip(columns, (cells[name] for name in columns), strict=True))
+    paths, factors = [], []
+    for name, value in values.items():
+        if not value:
+            raise ValueError(f"{where}: no {name} found; fetch the file again")
+        if name.endswith("_path"):
+            if PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts:
+                raise ValueError(f"{where}: {name} {value} found, a path below the corpus root expected")
+            paths.append(value)
+        elif name.endswith("_gain"):
+            factors.append(_factor(value, f"{where}: {name}"))
+    name = values["mixture_ID"]
+    if "/" in name or any(character.isspace() for character in name):
+        raise ValueError(f"{where}: mixture_ID {name!r} found, a file name without spaces expected")
+    return Row(name, tuple(paths), tuple(factors))
+
+
+def _factor(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{where} {text!r} found, a number expected; fetch the file again")
+    return value
+
+
+def _csv_name(name: str) -> str:
+    """LibriMix's file of a subset: `train-100` -> `train-clean-100`, `dev` -> `dev-clean`."""
+    return name.replace("train-", "train-clean-") if name.startswith("train-") else f"{name}-clean"
