@@ -1,4 +1,4 @@
-"""Every stage of recipes/wsj0-2mix/run.sh for real, on a corpus of a few seconds."""
+"""Every stage of the recipes' run.sh for real, on corpora of a few seconds."""
 
 import json
 import math
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tiny_corpus import write_corpus
+from tiny_librispeech import write_librispeech
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
@@ -78,6 +79,22 @@ def test_the_result_separates_a_file(folder):
     assert done.returncode == 0, done.stderr
     assert f"model: {Path('exp/tiny/snn/model.pt')} (spiking)" in done.stderr
     assert sorted(path.name for path in (folder / "out").iterdir()) == [f"{mixture.stem}_s{n}.wav" for n in (1, 2)]
+
+
+@pytest.mark.slow
+def test_libri2mix_with_noise_at_16_khz(tmp_path):
+    write_librispeech(tmp_path, {"train-clean-100": 8, "dev-clean": 2, "test-clean": 3})
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    corpus = ("--librispeech", "LibriSpeech", "--metadata", "metadata", "--wham", "wham_noise")
+    options = (*corpus, "--train-set", "train-100", "--sample-rate", "16000", "--mode", "max", "--jobs", "1")
+    done = run(tmp_path, *options, run_sh="recipes/libri2mix/run.sh")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    exp = tmp_path / "exp" / "tiny"
+    results = json.loads((exp / "results.json").read_text())
+    assert math.isfinite(results["open"]["snn"]["overall"]["si_sdr_i"])
+    assert results["open"]["mixture"]["overall"]["n"] == 3
+    assert "Closed: dev set, talkers not heard in training either" in (exp / "RESULTS.md").read_text()
+    assert len(list((tmp_path / "data/wav16k/max/test/mix_both").iterdir())) == 3
 
 
 @pytest.mark.slow

@@ -61,6 +61,31 @@ def test_mini_synthesises_its_own_corpus(tmp_path):
     ]
 
 
+def test_libri2mix_and_the_options_of_all_recipes(tmp_path):
+    for name in ("speech", "metadata", "noise"):
+        (tmp_path / name).mkdir()
+    libri = Recipe("recipes/libri2mix", tmp_path)
+    options = ("--librispeech", "speech", "--metadata", "metadata", "--wham", "noise", "--train-set", "train-100")
+    result = libri.run("--stop-stage", "1", *options, "--sample-rate", "16000", "--mode", "max", "--limit", "5")
+    assert result.returncode == 0, result.stderr
+    assert libri.calls == [
+        "mix-librimix --librispeech speech --metadata metadata --wham noise --train-set train-100 --data-dir data"
+        " --limit 5 --sample-rate 16000 --mode max",
+        "train --config conf.yaml --data data --exp exp/conf --set model.sample_rate=16000",
+    ]
+    again = libri.run("--stop-stage", "0", *options, "--sample-rate", "16000", "--limit", "5")
+    assert "stage 0 ran with other parameters (mode 'max' there, '' here" in one_line_error(again)
+    assert "needs --librispeech DIR (the corpus) and --metadata DIR" in one_line_error(
+        libri.run("--force", "--stop-stage", "0", "--librispeech", "speech")
+    )
+
+
+def test_lists_in_the_recipe_are_taken_where_none_are_named(recipe):
+    if (ROOT / "recipes/wsj0-2mix/lists").exists():
+        pytest.skip("the lists are there")
+    assert "or run tools/fetch_mix_lists.sh first" in one_line_error(recipe.run("--wsj0", "corpus"))
+
+
 def test_finished_stages_are_skipped_with_a_note(recipe):
     recipe.run(*CORPUS, "--stop-stage", "1")
     result = recipe.run(*CORPUS)

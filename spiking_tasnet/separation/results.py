@@ -57,7 +57,7 @@ class Experiment:
     def closed_talkers(self) -> str:
         """Who speaks in the closed condition; some corpora have other talkers in their development set."""
         heard = self.runs["ann"].get("dev_talkers_heard", True)
-        return "heard in training" if heard else "of the dev set, not heard in training either"
+        return "heard in training" if heard else "not heard in training either"
 
     def __post_init__(self) -> None:
         """Average the rows."""
