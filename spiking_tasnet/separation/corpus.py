@@ -18,7 +18,7 @@ from spiking_tasnet.separation.parallel import available_cores, parallel_map
 logger = logging.getLogger(__name__)
 SPARE_BYTES = 100e6  # left free on the disk
 FILE_OVERHEAD = 44 + 4096  # bytes a file takes besides its samples: WAV header, half a block, folder entry
-CORE_SECONDS = 0.5  # of work an hour of audio written; see benchmarks/README.md
+CORE_SECONDS = 1.0  # of work an hour of audio written, disk included; see benchmarks/README.md
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def parallel_map(
             return list(progress(map(function, items)))
     # 'spawn': a forked child may inherit locks that the threads of torch hold.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(prepare,))
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(function, prepare))
     try:
         return list(progress(pool.map(function, items, chunksize=max(1, min(16, len(items) // (4 * jobs))))))
     finally:
@@ -58,8 +58,11 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _start_worker(prepare: Callable[[], None] | None) -> None:
-    """Leave interrupts to the parent, end with it, and leave libraries one thread: the processes fill the cores."""
+def _start_worker(function: Callable[[Any], Any], prepare: Callable[[], None] | None) -> None:
+    """Leave interrupts to the parent, end with it, and leave libraries one thread: the processes fill the cores.
+
+    `function` is an argument so that the libraries it imports are loaded when their threads are limited.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if prepare:
