@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from spiking_tasnet.separation.audio import audio_seconds
 from spiking_tasnet.separation.lists import MixLine
-from spiking_tasnet.separation.locate import Corpus
+from spiking_tasnet.separation.locate import utterances_below
 
 logger = logging.getLogger(__name__)
 
@@ -44,22 +44,20 @@ def report_list(path: Path, lines: Sequence[MixLine]) -> None:
         )
 
 
-def report_corpus(corpus: Corpus, files: Mapping[str, Path]) -> None:
+def report_corpus(files: Mapping[str, Path]) -> None:
     """Count the files and hours of every subset that the lists name; warn where WSJ0 on disk is not as LDC93S6A.
 
     Args:
-        corpus: on disk.
-        files: listed name -> file.
+        files: listed name, `.../subset/talker/utterance.wav` -> file.
     """
-    listed: dict[str, int] = {}
-    for name in files:
-        subset = PurePosixPath(name).parts[-3] if len(PurePosixPath(name).parts) > 2 else "."
-        listed[subset] = listed.get(subset, 0) + 1
+    named: dict[str, list[Path]] = {}
+    for name, path in files.items():
+        named.setdefault("/".join(PurePosixPath(name).parts[-3:-2]) or ".", []).append(path)
     is_wsj0 = _names_wsj0(files)
-    for subset, count in sorted(listed.items()):
-        present = corpus.subset(subset)
+    for subset, paths in sorted(named.items()):
+        present = utterances_below({path.parent.parent for path in paths})
         hours = sum(map(audio_seconds, present)) / 3600
-        logger.info("%s: %d files on disk, %.2f h; the lists name %d", subset, len(present), hours, count)
+        logger.info("%s: %d files on disk, %.2f h; the lists name %d", subset, len(present), hours, len(paths))
         expected = WSJ0_FILES.get(subset.lower()) if is_wsj0 else None
         if expected is not None and len(present) != expected:
             logger.warning(

@@ -53,24 +53,28 @@ class Corpus:
             )
         return files
 
-    def subset(self, name: str) -> list[Path]:
-        """Every utterance on disk of one subset, a folder of folders of talkers; one file an utterance."""
-        return [path for key, path in self._files.items() if key[0] == name.lower()]
-
     @cached_property
     def _files(self) -> dict[Key, Path]:
-        """Every audio file by key; the folders are read once."""
-        found: dict[Key, tuple[int, Path]] = {}
-        for folder, folders, names in os.walk(self.root, followlinks=True):
-            folders.sort()
-            for name in sorted(names):
-                suffix = os.path.splitext(name)[1].lower()
-                if suffix in SUFFIXES:
-                    path, rank = Path(folder, name), SUFFIXES.index(suffix)
-                    best = found.get(_key(path))
-                    if best is None or rank < best[0]:
-                        found[_key(path)] = rank, path
-        return {key: path for key, (_, path) in found.items()}
+        """Every audio file by key; the folders are read once, and only if some name is not there as it is."""
+        return _by_key(
+            Path(folder, name) for folder, _, names in os.walk(self.root, followlinks=True) for name in names
+        )
+
+
+def utterances_below(folders: Iterable[Path]) -> list[Path]:
+    """Every utterance of the talkers whose folders lie in `folders`; one file an utterance."""
+    return list(_by_key(path for folder in folders for path in folder.glob("*/*")).values())
+
+
+def _by_key(paths: Iterable[Path]) -> dict[Key, Path]:
+    """The audio files by key; of several under one key the one that comes first in `SUFFIXES`."""
+    found: dict[Key, tuple[int, Path]] = {}
+    for path in paths:
+        suffix = path.suffix.lower()
+        if suffix in SUFFIXES:
+            candidate = SUFFIXES.index(suffix), path
+            found[_key(path)] = min(found.get(_key(path), candidate), candidate)
+    return {key: path for key, (_, path) in found.items()}
 
 
 def _key(path: PurePosixPath | Path) -> Key:

@@ -75,15 +75,14 @@ def plan_mixtures(wanted: Mixtures) -> Plan:
     paths = {subset: wanted.mix_lists / f"mix_2_spk_{subset}.txt" for subset in SUBSETS}
     lists = {subset: read_list(path, wanted.limit) for subset, path in paths.items()}
     levels = read_levels(wanted.activlev) if wanted.activlev else None
-    corpus = Corpus(wanted.corpus)
-    files = corpus.find_all(
+    files = Corpus(wanted.corpus).find_all(
         {path for lines in lists.values() for line in lines for path in line.paths},
         "--wsj0 names the root of the lists' paths, or the folder of the LDC's discs",
     )
     _check_levels(wanted, files, levels)
     for subset in SUBSETS:
         report_list(paths[subset], lists[subset])
-    report_corpus(corpus, files)
+    report_corpus(files)
     genders = talker_genders(wanted.corpus, wanted.spkrinfo)
     report_unknown({name for lines in lists.values() for line in lines for name in line.speakers}, genders)
     audio_dir = wanted.data_dir / rate_dir(wanted.sample_rate) / wanted.mode

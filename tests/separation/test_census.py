@@ -46,10 +46,11 @@ def test_another_list_over_wsj0_is_warned_of_and_one_over_another_corpus_is_not(
 
 def test_files_and_hours_of_each_subset(tmp_path, caplog):
     root = write_corpus(tmp_path, {"tr": 1, "cv": 1, "tt": 1})
-    extra = root / "tiny" / "tt" / "02a" / "02a0.wv2"  # the far microphone does not count
-    extra.write_bytes(b"")
+    for extra in ("01a0.wv2", "01a9.wv2", "notes.txt"):  # the far microphone does not count
+        (root / "tiny" / "tr" / "01a" / extra).write_bytes(b"")
+    (root / "tiny" / "tr" / "01a" / "01a0.flac").write_bytes(b"")  # the same utterance again
     with caplog.at_level(logging.INFO):
-        report_corpus(Corpus(root), {"tiny/tr/01a/01a0.wav": root / "tiny/tr/01a/01a0.wav"})
+        report_corpus({"tiny/tr/01a/01a0.wav": root / "tiny/tr/01a/01a0.wav"})
     hours = 4 * (1.0 + 1.1 + 1.2) / 3600
     assert f"tr: 12 files on disk, {hours:.2f} h; the lists name 1" in caplog.text
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
@@ -60,7 +61,7 @@ def test_wsj0_that_differs_is_told(tmp_path, caplog):
     (root / "tiny" / "tr").rename(root / "tiny" / "si_tr_s")
     (root / "tiny").rename(root / "WSJ0")
     name = "wsj0/si_tr_s/01a/01a0.wav"
-    report_corpus(Corpus(root), {name: Corpus(root).find(name)})
+    report_corpus({name: Corpus(root).find(name)})
     assert "si_tr_s: 12 files found, 12776 expected in WSJ0 (LDC93S6A)" in caplog.text
 
 
