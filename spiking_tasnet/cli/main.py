@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # tips, hardware it lacks
-    # torchmetrics, which Lightning imports, says so on every start where Python brings no setuptools of its own (3.12 on).
+    # Said by torchmetrics, which Lightning imports, on every start from Python 3.12 on.
     warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
     command = next((word for word in argv if word in COMMANDS), None)
     args = build_parser(command).parse_args(argv)

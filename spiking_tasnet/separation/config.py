@@ -142,18 +142,26 @@ def load_config(path: str | Path | None, overrides: list[str] = ()) -> Config:
     """
     data: Any = {}
     if path is not None:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"{path}: no such file; --config names the YAML of an experiment")
         try:
             data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: not a YAML file ({error})") from None
+        if not isinstance(data, dict):
+            raise ValueError(f"{path}: {type(data).__name__} found, a mapping of settings expected")
     for override in overrides:
         key, found, value = override.partition("=")
+        *sections, last = key.split(".")
+        target = data
+        try:
+            for section in sections:
+                target = target.setdefault(section, {})
+            target[last] = yaml.safe_load(value)
+        except (yaml.YAMLError, AttributeError, TypeError):
+            found = ""
         if not found:
             raise ValueError(f"--set {override}: KEY=VALUE expected, e.g. --set ann.lr=0.001")
-        target, *rest = [data, *key.split(".")]
-        for part in rest[:-1]:
-            target = target.setdefault(part, {})
-        target[rest[-1]] = yaml.safe_load(value)
     return build(Config, data, str(path or "configuration"))
 
 

@@ -42,20 +42,25 @@ def test_what_is_saved_is_read_back(tmp_path):
         ("model.n_src=0", "at least 1 expected"),
         ("ptl.percentile=0", "percentile in"),
         ("model", "KEY=VALUE expected"),
+        ("ann.lr=[", "--set ann.lr=.: KEY=VALUE expected"),
+        ("seed.much=3", "--set seed.much=3: KEY=VALUE expected"),
         ("model=3", "a mapping of settings expected"),
     ],
 )
 def test_mistakes_name_the_key(override, message):
     with pytest.raises(ValueError, match=message):
-        load_config(None, [override])
+        load_config(None, ["seed=1", override])
 
 
 def test_not_yaml(tmp_path):
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(ValueError, match="not a YAML file"):
         load_config(tmp_path / "bad.yaml")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="none.yaml: no such file; --config names"):
         load_config(tmp_path / "none.yaml")
+    (tmp_path / "list.yaml").write_text("- a\n- b\n")
+    with pytest.raises(ValueError, match="list.yaml: list found, a mapping of settings expected"):
+        load_config(tmp_path / "list.yaml", ["seed=1"])
 
 
 def test_stride_longer_than_the_filter():
