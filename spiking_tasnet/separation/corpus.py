@@ -27,7 +27,7 @@ class Task:
 
     Attributes:
         line: what the list says of it.
-        files: its sources on disk.
+        files: its talkers' audio on disk, then that of the noise where there is some.
         utterance: its name, the files to write, its talkers.
         extras: further files to write.
     """
@@ -36,6 +36,11 @@ class Task:
     files: tuple[Path, ...]
     utterance: Utterance
     extras: tuple[Path, ...] = ()
+
+    @property
+    def speech(self) -> tuple[Path, ...]:
+        """The talkers' files, which decide how long the mixture is."""
+        return self.files[: len(self.utterance.sources)]
 
     @property
     def outputs(self) -> tuple[Path, ...]:
@@ -73,14 +78,14 @@ class Plan:
 
     @cached_property
     def seconds(self) -> dict[Path, float]:
-        """Duration of every source on disk."""
-        files = {path for tasks in self.subsets.values() for task in tasks for path in task.files}
+        """Duration of every talker's file on disk."""
+        files = {path for tasks in self.subsets.values() for task in tasks for path in task.speech}
         return {path: audio_seconds(path) for path in sorted(files)}
 
     def duration(self, tasks: Iterable[Task]) -> float:
         """Duration in seconds of the mixtures of some tasks."""
         pick = min if self.mode == "min" else max
-        return sum(pick(self.seconds[path] for path in task.files) for task in tasks)
+        return sum(pick(self.seconds[path] for path in task.speech) for task in tasks)
 
     def n_bytes(self, tasks: Iterable[Task]) -> float:
         """Room that the outputs of some tasks take."""

@@ -194,7 +194,7 @@ def mix_task(sample_rate: int, mode: str, task: Task) -> None:
         ValueError: a file that cannot be used, by name.
     """
     with_noise = task.utterance.noise is not None
-    signals = [_read_source(path) for path in task.files[:2]]
+    signals = [_read_source(path) for path in task.speech]
     if with_noise:
         signals.append(read_noise(task.files[2], max(map(len, signals))))
     signals = fit_lengths(

@@ -52,7 +52,12 @@ def written_out(row, corpus, rate, mode):
 
 @pytest.mark.parametrize("rate, mode", [(8000, "min"), (16000, "max")])
 def test_every_sample_within_one_step_of_16_bits(corpus, tmp_path, rate, mode):
-    build_librimix(options(corpus, tmp_path, sample_rate=rate, mode=mode), jobs=1)
+    wanted = options(corpus, tmp_path, sample_rate=rate, mode=mode)
+    build_librimix(wanted, jobs=1)
+    plan = plan_librimix(wanted)
+    for tasks in plan.subsets.values():
+        made = [soundfile.info(task.utterance.mixture).duration for task in tasks]
+        assert plan.duration(tasks) == pytest.approx(sum(made), abs=1e-3 * len(made))
     for subset, (folder, name) in SUBSETS.items():
         audio = tmp_path / f"wav{rate // 1000}k" / mode / folder
         with open(corpus[1] / f"libri2mix_{name}.csv", newline="") as stream:
