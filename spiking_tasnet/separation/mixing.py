@@ -52,7 +52,7 @@ def resample(samples: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
 
 
 def _decimate(samples: np.ndarray, factor: int) -> np.ndarray:
-    """The same as `resample_poly(samples, 1, factor)`, as a matrix product over blocks: three times as fast."""
+    """The same as `resample_poly(samples, 1, factor)`, as a matrix product over blocks: two to three times as fast."""
     filters = _block_filters(factor)
     n_outputs = -(-len(samples) // factor)
     n_blocks = -(-n_outputs // BLOCK)
