@@ -10,7 +10,7 @@ default_config=conf/paper.yaml
 stage_costs=(
     "minutes; 0.2 MB a mixture, 5 GB for all of WSJ0-2mix at 8 kHz"
     "cpu.yaml: about an hour on one core; paper.yaml wants a GPU"
-    "about as long as stage 1"
+    "cpu.yaml: a quarter of an hour on one core; paper.yaml: about as long as stage 1"
     "some seconds a minute of audio and core"
     "half a second a mixture, system and core"
     "under a minute"
