@@ -15,8 +15,10 @@ from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation import corpus as corpus_module
 from spiking_tasnet.separation import merl
 from spiking_tasnet.separation.activlev import active_level
+from spiking_tasnet.separation.audio import write_audio
 from spiking_tasnet.separation.kaldi import read_data_dir
 from spiking_tasnet.separation.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.mixing import resample
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,23 @@ def test_higher_rate_is_resampled(tmp_path):
         assert soundfile.info(path).samplerate == 8000
     build_mixtures(Mixtures(root, root, tmp_path / "data", sample_rate=16000), jobs=1)
     assert soundfile.info(next((tmp_path / "data/wav16k").rglob("*.wav"))).samplerate == 16000
+
+
+def test_files_of_16_khz_have_the_level_of_their_8_khz_version(tmp_path):
+    """As MERL's scripts have it; a whistle at 6 kHz, which is lost at 8 kHz, must not lower the talker below it."""
+    root = write_corpus(tmp_path / "corpus", {"tr": 1, "cv": 1, "tt": 1}, rate=16000)
+    (first, gain1, second, gain2) = (root / "mix_2_spk_tt.txt").read_text().split()
+    samples = soundfile.read(root / first)[0]
+    write_audio(root / first, samples + 0.1 * np.sin(2 * np.pi * 6000 * np.arange(len(samples)) / 16000), 16000)
+    build_mixtures(Mixtures(root, root, tmp_path / "data", sample_rate=16000), jobs=1)
+    (utterance,) = read_data_dir(tmp_path / "data/tt")
+    originals = [soundfile.read(root / name)[0] for name in (first, second)]
+    found = [soundfile.read(path)[0] for path in utterance.sources]
+    ratio = np.divide(*[np.abs(s).max() / np.abs(o[: len(s)]).max() for s, o in zip(found, originals, strict=True)])
+    levels = {rate: [active_level(resample(o, 16000, rate), rate) for o in originals] for rate in (8000, 16000)}
+    expected = {rate: 10 ** ((float(gain1) - float(gain2)) / 20) * np.sqrt(b / a) for rate, (a, b) in levels.items()}
+    assert ratio == pytest.approx(expected[8000], rel=1e-3)
+    assert abs(expected[16000] / expected[8000] - 1) > 0.02
 
 
 def test_a_second_run_makes_nothing_again(root, made, monkeypatch):
