@@ -96,7 +96,7 @@ def our_loop(plan: Plan) -> None:
     merl._read_source.cache_clear()
     merl._level.cache_clear()
     for task in sorted(plan.subsets["tr"], key=lambda task: task.files):
-        plan.make(task)
+        plan.make(plan.sample_rate, plan.mode, task)
 
 
 def main() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mix`."""
-    parser.add_argument("--wsj0", type=Path, required=True, metavar="DIR", help="corpus root, where listed paths start")
+    parser.add_argument(
+        "--wsj0", dest="corpus", type=Path, required=True, metavar="DIR", help="corpus root, where listed paths start"
+    )
     parser.add_argument("--mix-lists", type=Path, required=True, metavar="DIR", help="holds mix_2_spk_{tr,cv,tt}.txt")
     parser.add_argument(
         "--activlev", type=Path, metavar="DIR", help="holds activlev_*.txt; without, levels are measured (ITU-T P.56)"
@@ -28,27 +32,19 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
 
 
-def check_limit(limit: int) -> None:
-    """Refuse a negative --limit."""
-    if limit < 0:
-        raise ValueError(f"--limit {limit} found, 0 (all) or more expected")
+def wanted(kind: type, args: argparse.Namespace) -> Any:
+    """The `kind` (a dataclass) whose fields are the arguments of the same names.
+
+    Raises:
+        ValueError: a negative --limit.
+    """
+    if args.limit < 0:
+        raise ValueError(f"--limit {args.limit} found, 0 (all) or more expected")
+    return kind(**{field.name: getattr(args, field.name) for field in dataclasses.fields(kind)})
 
 
 def run(args: argparse.Namespace) -> None:
     """Mix."""
     from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 
-    check_limit(args.limit)
-    build_mixtures(
-        Mixtures(
-            corpus=args.wsj0,
-            mix_lists=args.mix_lists,
-            data_dir=args.data_dir,
-            activlev=args.activlev,
-            sample_rate=args.sample_rate,
-            mode=args.mode,
-            limit=args.limit,
-            spkrinfo=args.spkrinfo,
-        ),
-        args.jobs,
-    )
+    build_mixtures(wanted(Mixtures, args), args.jobs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spiking_tasnet.cli.mix import add_common_arguments, check_limit
+from spiking_tasnet.cli.mix import add_common_arguments, wanted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,17 +23,4 @@ def run(args: argparse.Namespace) -> None:
     """Mix."""
     from spiking_tasnet.separation.librimix import LibriMix, build_librimix
 
-    check_limit(args.limit)
-    build_librimix(
-        LibriMix(
-            librispeech=args.librispeech,
-            metadata=args.metadata,
-            data_dir=args.data_dir,
-            wham=args.wham,
-            train_set=args.train_set,
-            sample_rate=args.sample_rate,
-            mode=args.mode,
-            limit=args.limit,
-        ),
-        args.jobs,
-    )
+    build_librimix(wanted(LibriMix, args), args.jobs)

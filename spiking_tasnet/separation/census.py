@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from spiking_tasnet.separation.audio import audio_seconds
@@ -44,11 +44,12 @@ def report_list(path: Path, lines: Sequence[MixLine]) -> None:
         )
 
 
-def report_corpus(files: Mapping[str, Path]) -> None:
+def report_corpus(files: Mapping[str, Path], seconds: Callable[[Path], float] = audio_seconds) -> None:
     """Count the files and hours of every subset that the lists name; warn where WSJ0 on disk is not as LDC93S6A.
 
     Args:
         files: listed name, `.../subset/talker/utterance.wav` -> file.
+        seconds: duration of a file.
     """
     named: dict[str, list[Path]] = {}
     for name, path in files.items():
@@ -56,7 +57,7 @@ def report_corpus(files: Mapping[str, Path]) -> None:
     is_wsj0 = _names_wsj0(files)
     for subset, paths in sorted(named.items()):
         present = utterances_below({path.parent.parent for path in paths})
-        hours = sum(map(audio_seconds, present)) / 3600
+        hours = sum(map(seconds, present)) / 3600
         logger.info("%s: %d files on disk, %.2f h; the lists name %d", subset, len(present), hours, len(paths))
         expected = WSJ0_FILES.get(subset.lower()) if is_wsj0 else None
         if expected is not None and len(present) != expected:

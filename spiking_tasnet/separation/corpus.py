@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from spiking_tasnet.separation.parallel import available_cores, parallel_map
 logger = logging.getLogger(__name__)
 SPARE_BYTES = 100e6  # left free on the disk
 FILE_OVERHEAD = 44 + 4096  # bytes a file takes besides its samples: WAV header, half a block, folder entry
+READ_AGAIN = 32  # talkers' files that a process may keep: `build` lets the tasks that share one follow each other
 CORE_SECONDS = 1.0  # of work an hour of audio written, disk included; see benchmarks/README.md
 
 
@@ -61,31 +62,32 @@ class Plan:
     Attributes:
         data_dir: gets the Kaldi folders, one a subset.
         audio_dir: gets the audio.
-        settings: what decides the samples; kept beside the audio, so that mixtures of two kinds never mingle.
+        sources: what the audio is made from; kept beside it, with rate and mode, so that two kinds never mingle.
         sample_rate: Hz.
         mode: ``min`` or ``max``.
         subsets: tasks by subset, in the order of the lists.
-        make: writes the outputs of one task; picklable.
+        make: writes the outputs of one task, given sample rate, mode and task; picklable.
+        seconds: duration of a talker's file, which is looked up once.
     """
 
     data_dir: Path
     audio_dir: Path
-    settings: dict[str, Any]
+    sources: dict[str, str]
     sample_rate: int
     mode: str
     subsets: dict[str, list[Task]]
-    make: Callable[[Task], None]
+    make: Callable[[int, str, Task], None]
+    seconds: Callable[[Path], float] = field(default_factory=lambda: cache(audio_seconds))
 
-    @cached_property
-    def seconds(self) -> dict[Path, float]:
-        """Duration of every talker's file on disk."""
-        files = {path for tasks in self.subsets.values() for task in tasks for path in task.speech}
-        return {path: audio_seconds(path) for path in sorted(files)}
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the samples."""
+        return {**self.sources, "sample_rate": self.sample_rate, "mode": self.mode}
 
     def duration(self, tasks: Iterable[Task]) -> float:
         """Duration in seconds of the mixtures of some tasks."""
         pick = min if self.mode == "min" else max
-        return sum(pick(self.seconds[path] for path in task.speech) for task in tasks)
+        return sum(pick(self.seconds(path) for path in task.speech) for task in tasks)
 
     def n_bytes(self, tasks: Iterable[Task]) -> float:
         """Room that the outputs of some tasks take."""
@@ -109,20 +111,21 @@ def build(plan: Plan, jobs: int | None = None) -> None:
                 stale.unlink(missing_ok=True)
         # By sources: neighbours share the first one, which is then read once.
         ordered = sorted(due[subset], key=lambda task: task.files)
-        parallel_map(plan.make, ordered, jobs, desc=f"mix {subset}", unit="mixture")
+        make = partial(plan.make, plan.sample_rate, plan.mode)
+        parallel_map(make, ordered, jobs, desc=f"mix {subset}", unit="mixture")
         write_data_dir(plan.data_dir / subset, [task.utterance for task in tasks])
 
 
 def _check_settings(plan: Plan) -> None:
     """Keep mixtures of different settings apart: their names are the same."""
-    path = plan.audio_dir / "mixed_from.json"
-    if path.exists() and (found := read_json(path)) != plan.settings:
-        differs = next(key for key in plan.settings if found.get(key) != plan.settings[key])
+    path, settings = plan.audio_dir / "mixed_from.json", plan.settings
+    if path.exists() and (found := read_json(path)) != settings:
+        differs = next(key for key in settings if found.get(key) != settings[key])
         raise ValueError(
-            f"{plan.audio_dir}: mixtures of {differs} {found.get(differs)} found, {plan.settings[differs]} expected; "
+            f"{plan.audio_dir}: mixtures of {differs} {found.get(differs)} found, {settings[differs]} expected; "
             "remove that folder or give another --data-dir"
         )
-    write_json(path, plan.settings)
+    write_json(path, settings)
 
 
 def _announce(plan: Plan, due: list[Task], jobs: int | None) -> None:

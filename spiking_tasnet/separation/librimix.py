@@ -11,13 +11,13 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from spiking_tasnet.separation.audio import read_audio, read_mono, write_audio
-from spiking_tasnet.separation.corpus import Plan, Task, build
+from spiking_tasnet.separation.corpus import READ_AGAIN, Plan, Task, build
 from spiking_tasnet.separation.kaldi import Utterance
 from spiking_tasnet.separation.locate import Corpus
 from spiking_tasnet.separation.mixing import check_mode_and_rate, fit_lengths, rate_dir, resample
@@ -32,7 +32,6 @@ SPEECH_HINT = "--librispeech names the folder of train-clean-100, dev-clean, tes
 NOISE_HINT = "--wham names the folder of tr, cv and tt; train-360 needs LibriMix's augmented noise (its README)"
 RATE = 16000  # Hz, of LibriSpeech and of WHAM's noise
 FADE = RATE // 2  # samples over which a noise that is too short runs into its own beginning
-READ_AGAIN = 32  # sources kept in memory by each process
 
 
 @dataclass(frozen=True)
@@ -143,13 +142,11 @@ def plan_librimix(wanted: LibriMix) -> Plan:
         {
             "librispeech": str(wanted.librispeech.resolve()),
             "noise": str(wanted.wham.resolve()) if wanted.wham else "none",
-            "sample_rate": wanted.sample_rate,
-            "mode": wanted.mode,
         },
         wanted.sample_rate,
         wanted.mode,
         {subset: [task(name, row) for row in rows[subset]] for subset, name in wanted.subsets.items()},
-        partial(mix_task, wanted.sample_rate, wanted.mode),
+        mix_task,
     )
 
 

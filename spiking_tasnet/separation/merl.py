@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from spiking_tasnet.separation.activlev import active_level
-from spiking_tasnet.separation.audio import read_mono, write_audio
+from spiking_tasnet.separation.audio import audio_seconds, read_mono, write_audio
 from spiking_tasnet.separation.census import report_corpus, report_list
-from spiking_tasnet.separation.corpus import Plan, Task, build
+from spiking_tasnet.separation.corpus import READ_AGAIN, Plan, Task, build
 from spiking_tasnet.separation.kaldi import Utterance
 from spiking_tasnet.separation.lists import SUBSETS, MixLine, read_levels, read_list
 from spiking_tasnet.separation.locate import Corpus
@@ -20,7 +20,6 @@ from spiking_tasnet.separation.speakers import report_unknown, talker_genders
 
 MIN_SECONDS = 0.1  # of speech; what is shorter is a broken file
 LEVEL_RATE = 8000  # Hz: MERL scales the 16 kHz files by the level of the 8 kHz ones
-READ_AGAIN = 32  # sources kept in memory by each process
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,8 @@ def plan_mixtures(wanted: Mixtures) -> Plan:
     _check_levels(wanted, files, levels)
     for subset in SUBSETS:
         report_list(paths[subset], lists[subset])
-    report_corpus(files)
+    seconds = cache(audio_seconds)
+    report_corpus(files, seconds)
     genders = talker_genders(wanted.corpus, wanted.spkrinfo)
     report_unknown({name for lines in lists.values() for line in lines for name in line.speakers}, genders)
     audio_dir = wanted.data_dir / rate_dir(wanted.sample_rate) / wanted.mode
@@ -101,13 +101,12 @@ def plan_mixtures(wanted: Mixtures) -> Plan:
         {
             "corpus": str(wanted.corpus.resolve()),
             "levels": str(wanted.activlev.resolve()) if wanted.activlev else "measured",
-            "sample_rate": wanted.sample_rate,
-            "mode": wanted.mode,
         },
         wanted.sample_rate,
         wanted.mode,
         {subset: [task(subset, line) for line in lines] for subset, lines in lists.items()},
-        partial(mix_task, wanted.sample_rate, wanted.mode),
+        mix_task,
+        seconds,
     )
 
 

@@ -12,8 +12,6 @@ from scipy.signal import firwin, resample_poly
 
 PEAK = 0.9  # of full scale, the largest sample of the mixture and its sources
 MODES = ("min", "max")
-
-
 PERIODS, BETA = 10, 5.0  # of the resampling filter: of its sinc each way; of its Kaiser window
 BLOCK = 16  # outputs of one row of the matrix product that resamples
 

@@ -45,9 +45,9 @@ def read_genders(root: str | os.PathLike) -> dict[str, str]:
     """
     root, genders = Path(root), {}
     for depth in range(DEPTH + 1):
-        for path in sorted(root.glob("*/" * depth + "*")):
-            if TABLE.fullmatch(path.name) and path.is_file():
-                genders |= read_table(path)
+        tables = (path for path in root.glob("*/" * depth + "*") if TABLE.fullmatch(path.name) and path.is_file())
+        for path in sorted(tables):
+            genders |= read_table(path)
     return genders
 
 
