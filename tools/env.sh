@@ -89,7 +89,7 @@ _env_make() {
     fi
     rm -f "$venv/.ready"
     (cd "$root" && PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --no-input \
-        --constraint constraints.txt --editable '.[test,espeak]') >"$log" 2>&1 </dev/null \
+        --constraint constraints.txt --editable '.[test,espeak,vision]') >"$log" 2>&1 </dev/null \
         || { _env_fail "pip install failed ($(grep -m1 -i '^error' "$log" || tail -n 1 "$log")); see $log, then run the same command again"; return 1; }
     rm -f "$venv/.incomplete"
     printf '%s\n' "$mark" >"$venv/.ready.tmp" && mv "$venv/.ready.tmp" "$venv/.ready"

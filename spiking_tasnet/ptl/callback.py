@@ -111,10 +111,7 @@ class ProgressiveTandemLearning(pl.Callback):
             module,
             name,
             lambda: run_training_batches(trainer, module, config.threshold_batches),
-            num_steps=config.num_steps,
-            percentile=config.percentile,
-            channel_wise=config.channel_wise,
-            v_init=config.v_init,
+            config.settings(),
             agree=lambda act_max: trainer.strategy.broadcast(act_max),
         )
         range_ = 0.0 if act_max is None else act_max.mean().item()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from spiking_tasnet.snn import Constraints, SpikingSettings
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,9 @@ class PTLConfig:
         threshold_batches: random training batches that the percentile is taken over.
         max_epochs_per_stage: end a stage after this many epochs even within its patience; 0 for no limit.
         gate: pass no tandem gradient where a count is saturated at N_s.
+        weight_bits: bits of weights and biases shared with spiking neurons, 2 to 8; 0 for full precision.
+        per_channel: one scale of the quantised weights an output channel instead of one a layer.
+        fan_in: inputs a neuron may have at most; 0 for all.
     """
 
     num_steps: int = 32
@@ -28,6 +34,9 @@ class PTLConfig:
     threshold_batches: int = 4
     max_epochs_per_stage: int = 0
     gate: bool = False
+    weight_bits: int = 0
+    per_channel: bool = False
+    fan_in: int = 0
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -35,3 +44,16 @@ class PTLConfig:
             raise ValueError("ptl: num_steps, patience and threshold_batches >= 1, max_epochs_per_stage >= 0 expected")
         if not 0 < self.percentile <= 100 or not 0 <= self.v_init < 1:
             raise ValueError("ptl: percentile in (0, 100] and v_init in [0, 1) expected")
+        Constraints(self.weight_bits, self.per_channel, self.fan_in)
+
+    def settings(self, method: str = "tandem", **more: Any) -> SpikingSettings:
+        """The part of it that says how a layer spikes; `more` are fields of `SpikingSettings`."""
+        return SpikingSettings(
+            method=method,
+            num_steps=self.num_steps,
+            percentile=self.percentile,
+            channel_wise=self.channel_wise,
+            v_init=self.v_init,
+            constraints=Constraints(self.weight_bits, self.per_channel, self.fan_in),
+            **more,
+        )

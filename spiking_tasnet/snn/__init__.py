@@ -13,7 +13,8 @@ energy      MACs, synaptic operations, energy
 kernels     the simulation behind one interface
 """
 
-from spiking_tasnet.snn.convert import convert, convert_layer
+from spiking_tasnet.snn.constraints import Constraints
+from spiking_tasnet.snn.convert import SpikingSettings, convert, convert_layer
 from spiking_tasnet.snn.energy import record_cost
 from spiking_tasnet.snn.layers import ConvertibleLayer
 from spiking_tasnet.snn.network import LayerReport, convertible_layers, make_convertible
@@ -22,9 +23,11 @@ from spiking_tasnet.snn.spikes import Spikes
 from spiking_tasnet.snn.threshold import activation_percentile
 
 __all__ = [
+    "Constraints",
     "ConvertibleLayer",
     "LayerReport",
     "Spikes",
+    "SpikingSettings",
     "activation_percentile",
     "convert",
     "convert_layer",

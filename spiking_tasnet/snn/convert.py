@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from spiking_tasnet.snn.constraints import Constraints
 from spiking_tasnet.snn.layers import ConvertibleLayer
 from spiking_tasnet.snn.network import LayerReport, convertible_layers, execution_order
 from spiking_tasnet.snn.spikes import Spikes
@@ -16,6 +20,7 @@ from spiking_tasnet.snn.threshold import activation_percentile
 
 logger = logging.getLogger(__name__)
 Run = Callable[[], object]
+METHODS = ("tandem", "surrogate", "rate")
 
 
 @contextmanager
@@ -62,15 +67,42 @@ def measure_activations(network: nn.Module, layer: ConvertibleLayer, run: Run) -
     return torch.cat(collected), spiking_input[0]
 
 
+@dataclass(frozen=True)
+class SpikingSettings:
+    """How a layer is made to spike.
+
+    Attributes:
+        method: ``tandem`` discharges counts (the paper's encoding and IF layers), ``surrogate`` trains in time,
+            ``rate`` codes firing rates in windows.
+        num_steps: N_s; for ``rate`` the length of a window.
+        percentile: of the activations that sets the threshold, in %.
+        channel_wise: one threshold a channel.
+        v_init: V[0] as a fraction of the threshold.
+        decay: membrane potential kept a step; below 1 only for ``surrogate``.
+        fold: fold batch norms for good; False keeps them live, for training from scratch.
+        constraints: on weights and biases.
+    """
+
+    method: str = "tandem"
+    num_steps: int = 32
+    percentile: float = 99.9
+    channel_wise: bool = False
+    v_init: float = 0.0
+    decay: float = 1.0
+    fold: bool = True
+    constraints: Constraints = field(default_factory=Constraints)
+
+    def __post_init__(self) -> None:
+        """Check the method."""
+        if self.method not in METHODS:
+            raise ValueError(f"method {self.method!r} found, one of {', '.join(METHODS)} expected")
+
+
 def convert_layer(
     network: nn.Module,
     name: str,
     run: Run,
-    *,
-    num_steps: int,
-    percentile: float = 99.9,
-    channel_wise: bool = False,
-    v_init: float = 0.0,
+    settings: SpikingSettings,
     agree: Callable[[Tensor], Tensor] = lambda act_max: act_max,
 ) -> Tensor | None:
     """Measure the threshold of one analog layer on the network as it is now, and convert the layer.
@@ -82,10 +114,7 @@ def convert_layer(
         network: the hybrid network, layers below `name` converted.
         name: of the layer, as in `convertible_layers`.
         run: runs the network on training batches.
-        num_steps: N_s.
-        percentile: of the activations, in %.
-        channel_wise: one threshold a channel.
-        v_init: V[0] as a fraction of the threshold.
+        settings: how it shall spike.
         agree: makes one a_u of those measured by several processes.
 
     Returns:
@@ -97,43 +126,58 @@ def convert_layer(
     layers = convertible_layers(network)
     layer = layers[name]
     activations, given_spikes = measure_activations(network, layer, run)
-    below_spikes = any(other.role in ("encoding", "spiking") for other in layers.values())
+    below_spikes = any(other.role not in ("analog", "readout") for other in layers.values())
     if below_spikes and not given_spikes:
         raise ValueError(
             f"layer {name!r} is given a tensor though layers below it spike: something between reads counts "
             "(pooling, another activation, arithmetic); replace it by a strided convolution or a convertible layer"
         )
-    if layer.readout:
-        layer.convert("readout", num_steps=num_steps)
-        return None
-    act_max = agree(activation_percentile(activations, percentile, channel_wise)).to(layer.threshold.device)
-    if not bool((act_max > 0).all()):
-        raise ValueError(
-            f"layer {name!r} is dead: the {percentile:g}th percentile of {activations.numel()} measured activations is "
-            "0, a value > 0 is needed for a threshold; raise the percentile or train the ANN longer"
-        )
-    layer.convert("spiking" if given_spikes else "encoding", act_max, num_steps, v_init)
+    act_max = None
+    if not layer.readout:
+        act_max = agree(_act_max(name, activations, settings)).to(layer.threshold.device)
+    _convert(layer, act_max, settings, first=not given_spikes)
     return act_max
 
 
-def convert(
-    network: nn.Module,
-    run: Run,
-    *,
-    num_steps: int = 32,
-    percentile: float = 99.9,
-    channel_wise: bool = False,
-    v_init: float = 0.0,
-) -> list[LayerReport]:
+def _act_max(name: str, activations: Tensor, settings: SpikingSettings) -> Tensor:
+    act_max = activation_percentile(activations, settings.percentile, settings.channel_wise)
+    if not bool((act_max > 0).all()):
+        raise ValueError(
+            f"layer {name!r} is dead: the {settings.percentile:g}th percentile of {activations.numel()} measured "
+            "activations is 0, a value > 0 is needed for a threshold; raise the percentile or train the ANN longer"
+        )
+    return act_max
+
+
+def _convert(layer: ConvertibleLayer, act_max: Tensor | None, settings: SpikingSettings, first: bool) -> None:
+    if layer.readout:
+        role = "readout"
+    elif settings.method == "tandem":
+        role = "encoding" if first else "spiking"
+    else:
+        role = settings.method
+    layer.convert(
+        role,
+        act_max,
+        settings.num_steps,
+        settings.v_init,
+        decay=settings.decay,
+        fold=settings.fold,
+        constraints=settings.constraints,
+    )
+
+
+def convert(network: nn.Module, run: Run, settings: SpikingSettings | None = None, **changes: Any) -> list[LayerReport]:
     """Convert every convertible layer in execution order, without training (primitive conversion).
+
+    With the method ``tandem`` the thresholds of a layer are measured on the hybrid network below it, as PTL does; the
+    other methods normalise by the activations of the ANN itself, as their papers do.
 
     Args:
         network: composed of `ConvertibleLayer` (see `make_convertible` for plain torch networks).
         run: runs the network on some training batches, e.g. ``lambda: network(batch)``.
-        num_steps: N_s.
-        percentile: that sets the thresholds, in %.
-        channel_wise: one threshold a channel.
-        v_init: V[0] as a fraction of the threshold.
+        settings: how the layers shall spike; `SpikingSettings()` if None.
+        **changes: fields of `SpikingSettings` to change, e.g. ``num_steps=16``.
 
     Returns:
         One report a layer, folded batch norm and analog remainder.
@@ -141,24 +185,41 @@ def convert(
     Raises:
         ValueError: nothing to convert, a dead layer, or spikes that cannot cross the network.
     """
+    settings = dataclasses.replace(settings or SpikingSettings(), **changes)
     with execution_order(network) as order, evaluating(network):
         run()
     layers = convertible_layers(network)
-    if not any(name in layers for name in order):
+    names = [name for name in order if name in layers]
+    if not names:
         raise ValueError("no convertible layer found: compose ConvertibleLayer, or call make_convertible first")
-    reports = []
-    for name in order:
-        if name not in layers:
-            reports.append(LayerReport(name, "analog", f"{type(network.get_submodule(name)).__name__} left as it is"))
-            continue
-        layer = layers[name]
-        act_max = convert_layer(
-            network, name, run, num_steps=num_steps, percentile=percentile, channel_wise=channel_wise, v_init=v_init
-        )
-        told = "" if act_max is None else f", a_u {act_max.mean():.4g}, theta {act_max.mean() / num_steps:.4g}"
-        reports.append(LayerReport(name, "converted", layer.role + told))
-        if layer.norm is not None:
-            reports.append(LayerReport(f"{name}.norm", "folded", f"into {name}.operator"))
+    ranges: dict[str, Tensor | None] = {}
+    if settings.method == "tandem":
+        for name in names:
+            ranges[name] = convert_layer(network, name, run, settings)
+    else:
+        for name in names:
+            spikes = not layers[name].readout
+            measured = measure_activations(network, layers[name], run)[0] if spikes else None
+            ranges[name] = _act_max(name, measured, settings).to(layers[name].threshold.device) if spikes else None
+        for name in names:
+            _convert(layers[name], ranges[name], settings, first=name == names[0])
+    reports = _reports(network, order, ranges)
     for report in reports:
         logger.info("%s", report)
+    return reports
+
+
+def _reports(network: nn.Module, order: list[str], ranges: dict[str, Tensor | None]) -> list[LayerReport]:
+    """What became of every module that runs, in execution order."""
+    reports = []
+    for name in order:
+        module = network.get_submodule(name)
+        if name not in ranges:
+            reports.append(LayerReport(name, "analog", f"{type(module).__name__} left as it is"))
+            continue
+        act_max = ranges[name]
+        told = "" if act_max is None else f", a_u {act_max.mean():.4g}, theta {module.threshold.mean():.4g}"
+        reports.append(LayerReport(name, "converted", module.role + told))
+        if module.norm is not None and module.folded:
+            reports.append(LayerReport(f"{name}.norm", "folded", f"into {name}.operator"))
     return reports

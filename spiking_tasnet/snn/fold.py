@@ -19,13 +19,36 @@ def folded_weights(operator: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor
     if norm.running_mean is None:
         raise ValueError("batch norm without running statistics found, nothing fixed to fold: set track_running_stats")
     with torch.no_grad():
-        gain = (norm.running_var.double() + norm.eps).rsqrt()
-        if norm.affine:
-            gain = gain * norm.weight.double()
-        bias = -norm.running_mean.double() * gain
-        if operator.bias is not None:
-            bias = bias + operator.bias.double() * gain
-        if norm.affine:
-            bias = bias + norm.bias.double()
-        weight = operator.weight.double() * gain.view(-1, *(1,) * (operator.weight.dim() - 1))
+        weight, bias = _fold(operator, norm, norm.running_mean.double(), norm.running_var.double())
     return weight.to(operator.weight.dtype), bias.to(operator.weight.dtype)
+
+
+def live_weights(operator: nn.Module, norm: nn.Module, x: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Weight and bias of `operator` then `norm` as the norm is now, differentiable in all four.
+
+    In training these are the statistics of the batch, and the running ones are brought up to date.
+
+    Args:
+        operator: that the norm follows.
+        norm: batch norm.
+        x: what the operator is given, (batch, in, ...); not read in eval mode.
+    """
+    if not norm.training:
+        return _fold(operator, norm, norm.running_mean, norm.running_var)
+    before = operator(x)
+    norm(before.detach())  # for its running statistics
+    axes = (0, *range(2, before.dim()))
+    var, mean = torch.var_mean(before, axes, correction=0)
+    return _fold(operator, norm, mean, var)
+
+
+def _fold(operator: nn.Module, norm: nn.Module, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+    gain = (var + norm.eps).rsqrt()
+    if norm.affine:
+        gain = gain * norm.weight
+    bias = -mean * gain
+    if operator.bias is not None:
+        bias = bias + operator.bias * gain
+    if norm.affine:
+        bias = bias + norm.bias
+    return operator.weight.to(gain.dtype) * gain.view(-1, *(1,) * (operator.weight.dim() - 1)), bias

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn import kernels
-from spiking_tasnet.snn.fold import BATCH_NORMS, folded_weights
-from spiking_tasnet.snn.neuron import burst, encode_counts
-from spiking_tasnet.snn.operators import apply_operator, check_operator, out_channels, per_channel, scale_inputs
-from spiking_tasnet.snn.spikes import Spikes, spike_counts
-from spiking_tasnet.snn.tandem import tandem
-
-ROLES = ("analog", "encoding", "spiking", "readout")
+from spiking_tasnet.snn.constraints import Constraints, constrained, limit_fan_in
+from spiking_tasnet.snn.fixed_point import fixed_point_synapses
+from spiking_tasnet.snn.fold import BATCH_NORMS, folded_weights, live_weights
+from spiking_tasnet.snn.operators import check_operator, out_channels, scale_inputs
+from spiking_tasnet.snn.roles import ROLES
+from spiking_tasnet.snn.spikes import Spikes
 
 
 class ConvertibleLayer(nn.Module):
@@ -25,17 +24,22 @@ class ConvertibleLayer(nn.Module):
     - ``analog``: ReLU(norm(operator(x))), the ANN's layer; `Spikes` are read as theta x count.
     - ``encoding``: the same value, discharged as spikes (section 3.4). Tensor in, `Spikes` out.
     - ``spiking``: IF neurons driven by `Spikes` (Eq. 3-6). `Spikes` in, `Spikes` out.
-    - ``readout``: the free aggregate membrane potential (Eq. 9), rectified. `Spikes` in, tensor out.
+    - ``readout``: the free aggregate membrane potential (Eq. 9). `Spikes` in, tensor out.
+    - ``surrogate``: IF or LIF neurons trained in time by surrogate gradients. Either in, `Spikes` out.
+    - ``rate``: IF neurons of rate coding, in windows. Either in, `Spikes` out.
 
     What a converted layer trains: on conversion the batch norm is folded into the operator's own weight and bias, in
     place and for good; from then on these folded weights are the parameters, of the spiking and of the coupled analog
     branch alike, in training and in eval. The batch norm stays in the module unused, so that the names in a
-    checkpoint do not depend on the stage it was taken at.
+    checkpoint do not depend on the stage it was taken at. Methods that train a network from scratch leave the norm
+    live instead (``fold=False``): weights and norm are trained and folded at each call. In either case
+    `effective_weights` is the one place that says what both branches compute with, constraints included.
 
     Args:
         operator: Linear, Conv1d or Conv2d with zero padding.
         norm: BatchNorm1d, BatchNorm2d or None.
-        readout: the last layer before an analog head: it is converted to a readout instead of spikes.
+        readout: the last layer, or the last before an analog head: it is converted to a readout instead of spikes.
+        rectify: whether a ReLU follows; only a readout may go without.
         gate: pass no tandem gradient where the count is saturated (above a_u).
 
     Shape:
@@ -43,55 +47,122 @@ class ConvertibleLayer(nn.Module):
 
     Raises:
         TypeError: operator or norm of another kind.
-        ValueError: an operator that spikes cannot cross (see `check_operator`).
+        ValueError: an operator that spikes cannot cross (see `check_operator`), or spikes wanted without a ReLU.
     """
 
     def __init__(
-        self, operator: nn.Module, norm: nn.Module | None = None, *, readout: bool = False, gate: bool = False
+        self,
+        operator: nn.Module,
+        norm: nn.Module | None = None,
+        *,
+        readout: bool = False,
+        rectify: bool = True,
+        gate: bool = False,
     ):
         """See the class."""
         super().__init__()
         check_operator(operator)
         if norm is not None and not isinstance(norm, BATCH_NORMS):
             raise TypeError(f"{type(norm).__name__} found, BatchNorm1d, BatchNorm2d or None expected")
+        if not rectify and not readout:
+            raise ValueError("rectify=False found in a layer that is to spike: only a readout may be negative")
         if norm is not None and operator.bias is None:  # folding will need one
             operator.bias = nn.Parameter(operator.weight.new_zeros(out_channels(operator)))
-        self.operator, self.norm, self.readout, self.gate = operator, norm, readout, gate
+        self.operator, self.norm, self.readout, self.rectify, self.gate = operator, norm, readout, rectify, gate
         self.register_buffer("threshold", operator.weight.new_zeros(out_channels(operator)))
-        self.role, self.num_steps, self.v_init = "analog", 0, 0.0
+        self.constraints = Constraints()
+        self.role, self.num_steps, self.v_init, self.decay, self.folded = "analog", 0, 0.0, 1.0, False
         self._layer_wise = True
+        self.reset()
 
-    def convert(self, role: str, act_max: Tensor | None = None, num_steps: int = 32, v_init: float = 0.0) -> None:
-        """Turn the analog layer into `role`, folding its batch norm.
+    def convert(
+        self,
+        role: str,
+        act_max: Tensor | None = None,
+        num_steps: int = 32,
+        v_init: float = 0.0,
+        *,
+        decay: float = 1.0,
+        fold: bool = True,
+        constraints: Constraints | None = None,
+    ) -> None:
+        """Turn the analog layer into `role`.
 
         Args:
-            role: ``encoding``, ``spiking`` or ``readout``.
-            act_max: a_u > 0 of the layer (1,) or of each channel (out,); theta = a_u / N_s. None for a readout.
-            num_steps: N_s, at least 1.
+            role: any but ``analog``.
+            act_max: a_u > 0 of the layer (1,) or of each channel (out,). theta = a_u / N_s, or a_u itself for
+                ``rate``. None for a readout.
+            num_steps: N_s, at least 1; for ``rate`` the length of a window.
             v_init: V[0] as a fraction of the threshold, 0 <= v_init < 1.
+            decay: membrane potential kept a step, 0 < decay <= 1; only ``surrogate`` neurons may leak.
+            fold: fold the batch norm for good; False keeps it live, for training from scratch.
+            constraints: on weights and biases; the fan-in is cut here.
 
         Raises:
             ValueError: already converted, or an argument out of range.
         """
         if self.role != "analog":
             raise ValueError(f"a layer that is {self.role} already was given to convert: convert analog layers only")
-        if role not in ROLES[1:]:
-            raise ValueError(f"role {role!r} found, one of {', '.join(ROLES[1:])} expected")
+        if role not in ROLES or role == "analog":
+            raise ValueError(f"role {role!r} found, one of {', '.join(ROLES)} expected")
         if num_steps < 1 or not 0 <= v_init < 1:
             raise ValueError(f"num_steps {num_steps}, v_init {v_init} found; num_steps >= 1, 0 <= v_init < 1 expected")
+        if not 0 < decay <= 1 or (decay < 1 and role not in ("surrogate", "readout")):
+            raise ValueError(f"decay {decay} of a layer that is {role} found, 1 expected; only surrogate neurons leak")
+        constraints = constraints or Constraints()
+        if constraints != Constraints() and not fold:
+            raise ValueError("constraints on weights whose batch norm is live found: fold it, they bind folded weights")
         if role != "readout":
             if act_max is None or not bool((act_max > 0).all()):
                 raise ValueError("a dead layer: its activation percentile is zero; raise the percentile or retrain")
-            self.threshold.copy_((act_max / num_steps).expand_as(self.threshold))
-        if self.norm is not None:
+            self.threshold.copy_((act_max / (1 if role == "rate" else num_steps)).expand_as(self.threshold))
+        if self.norm is not None and fold:
             weight, bias = folded_weights(self.operator, self.norm)
             self.operator.weight.data.copy_(weight)
             self.operator.bias.data.copy_(bias)
-        self.set_extra_state({"role": role, "num_steps": int(num_steps), "v_init": float(v_init)})
+        if constraints.fan_in:
+            self.operator.weight.data.copy_(limit_fan_in(self.operator.weight.data, constraints.fan_in))
+        self.set_extra_state(
+            {
+                "role": role,
+                "num_steps": int(num_steps),
+                "v_init": float(v_init),
+                "decay": float(decay),
+                "folded": fold,
+                "constraints": dataclasses.asdict(constraints),
+            }
+        )
 
-    def effective_weights(self) -> tuple[Tensor, Tensor | None]:
-        """The weight and bias that the layer computes with, now: folded if converted, else the operator's own."""
-        return self.operator.weight, self.operator.bias
+    def effective_weights(self, x: Tensor | Spikes | None = None) -> tuple[Tensor, Tensor | None]:
+        """The weight and bias that the layer computes with, now, in both its branches.
+
+        Args:
+            x: what the layer is given; its statistics count where a batch norm is live and in training.
+        """
+        weight, bias = self.operator.weight, self.operator.bias
+        if self.norm is not None and not self.folded:
+            return live_weights(self.operator, self.norm, x.value if isinstance(x, Spikes) else x)
+        return (weight, bias) if self.constraints == Constraints() else constrained(weight, bias, self.constraints)
+
+    def synapses(self, input_worth: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """What `kernels.simulate` takes: theta_{l-1} W, b / N_s and theta_l; integers where the weights have few bits.
+
+        Args:
+            input_worth: theta_{l-1}, (1,) or (in,).
+            weight: effective, (out, in / groups, *kernel).
+            bias: effective, (out,).
+        """
+        if self.constraints.weight_bits and input_worth.numel() == 1:
+            return fixed_point_synapses(
+                self.operator.weight, bias, self.constraints, input_worth, self.threshold, self.num_steps
+            )
+        current = torch.zeros_like(self.threshold) if bias is None else bias / self.num_steps
+        return scale_inputs(self.operator, weight, input_worth), current, self.threshold
+
+    @property
+    def spike_worth(self) -> Tensor:
+        """Theta as `Spikes` carry it: (1,) if all channels share it, else (out,)."""
+        return self.threshold[:1] if self._layer_wise else self.threshold
 
     def forward(self, x: Tensor | Spikes) -> Tensor | Spikes:
         """Compute the layer in its present role.
@@ -99,63 +170,28 @@ class ConvertibleLayer(nn.Module):
         Raises:
             TypeError: a spiking layer was given a tensor, so something below it turned spikes into values.
         """
-        if self.role == "analog":
-            x = self.operator(x)
-            return torch.relu(x if self.norm is None else self.norm(x))
-        if self.role == "spiking":
-            if not isinstance(x, Spikes):
-                raise TypeError("a spiking layer was given a tensor, Spikes expected: a layer below it reads counts")
-            return self._fire(x)
-        with torch.autocast(self.threshold.device.type, enabled=False):  # counts must not depend on the precision
-            activation = self._activation(x.to(self.threshold.dtype) if isinstance(x, Tensor) else x)
-        if self.role == "readout":
-            return activation
-        with torch.no_grad():
-            scale = per_channel(self.operator, self.threshold)
-            code = burst(encode_counts(activation, scale, self.num_steps, self.v_init), self.num_steps)
-        return self._spikes(code, activation)
+        return ROLES[self.role](self, x)
 
-    def _activation(self, x: Tensor | Spikes) -> Tensor:
-        x = x.value if isinstance(x, Spikes) else x
-        return torch.relu(apply_operator(self.operator, x, *self.effective_weights()))
-
-    def _fire(self, spikes: Spikes) -> Spikes:
-        weight, bias = self.effective_weights()
-        with torch.no_grad(), torch.autocast(self.threshold.device.type, enabled=False):
-            current = torch.zeros_like(self.threshold) if bias is None else bias / self.num_steps
-            code = kernels.simulate(
-                self.operator,
-                spikes,
-                scale_inputs(self.operator, weight, spikes.threshold),
-                current,
-                self.threshold,
-                self.v_init,
-            )
-        trained = torch.is_grad_enabled() and (weight.requires_grad or spikes.value.requires_grad)
-        return self._spikes(code, self._activation(spikes) if trained else None)
-
-    def _spikes(self, code: Tensor, activation: Tensor | None) -> Spikes:
-        """Give the fired code its value in activation units, with the tandem gradient where there is one."""
-        scale = per_channel(self.operator, self.threshold)
-        value = spike_counts(code, self.num_steps) * scale
-        if activation is not None and activation.requires_grad:
-            value = tandem(activation, value, scale * self.num_steps if self.gate else None)
-        threshold = self.threshold[:1] if self._layer_wise else self.threshold
-        return Spikes(value, code, threshold, self.num_steps)
+    def reset(self) -> None:
+        """Forget what the windows of rate coding left behind."""
+        self.membrane, self.fired, self.elapsed = None, None, 0
 
     def get_extra_state(self) -> dict[str, Any]:
         """What a checkpoint keeps beside the tensors."""
-        return {"role": self.role, "num_steps": self.num_steps, "v_init": self.v_init}
+        names = ("role", "num_steps", "v_init", "decay", "folded")
+        return {name: getattr(self, name) for name in names} | {"constraints": dataclasses.asdict(self.constraints)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take up the role of a checkpoint; the batch norm of a converted layer stops training."""
+        """Take up the role of a checkpoint; a folded batch norm stops training."""
         self.role, self.num_steps, self.v_init = state["role"], state["num_steps"], state["v_init"]
+        self.decay, self.folded = state.get("decay", 1.0), state.get("folded", self.role != "analog")
+        self.constraints = Constraints(**state.get("constraints", {}))
         self._layer_wise = bool((self.threshold == self.threshold[0]).all())
         if self.norm is not None:
-            self.norm.requires_grad_(self.role == "analog")
+            self.norm.requires_grad_(not self.folded)
 
     def extra_repr(self) -> str:
         """Role, steps and threshold."""
-        if self.role in ("encoding", "spiking"):
-            return f"{self.role}, num_steps={self.num_steps}, threshold={self.threshold.mean():.4g}"
-        return self.role
+        if self.role in ("analog", "readout"):
+            return self.role
+        return f"{self.role}, num_steps={self.num_steps}, threshold={self.threshold.mean():.4g}"

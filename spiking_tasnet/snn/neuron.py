@@ -26,13 +26,15 @@ def fire(membrane_potential: Tensor, current: Tensor, threshold: Tensor) -> tupl
     return spikes, membrane_potential - threshold * spikes
 
 
-def integrate_and_fire(currents: Iterable[Tensor], threshold: Tensor, v_init: float = 0.0) -> tuple[Tensor, Tensor]:
+def integrate_and_fire(
+    currents: Iterable[Tensor], threshold: Tensor, v_init: float | Tensor = 0.0
+) -> tuple[Tensor, Tensor]:
     """Run IF neurons over a window of currents.
 
     Args:
         currents: z[t], one tensor (batch, ...) a step.
         threshold: theta, broadcastable to one step.
-        v_init: V[0] as a fraction of the threshold; 0 in the paper.
+        v_init: V[0] as a fraction of the threshold, 0 in the paper; or V[0] itself, a tensor like a current.
 
     Returns:
         The train (num_steps, batch, ...) of bool, and the membrane potential left at the end (batch, ...).
@@ -40,7 +42,8 @@ def integrate_and_fire(currents: Iterable[Tensor], threshold: Tensor, v_init: fl
     train, membrane_potential = [], None
     for current in currents:
         if membrane_potential is None:
-            membrane_potential = torch.zeros_like(current) + v_init * threshold
+            start = v_init if isinstance(v_init, Tensor) else v_init * threshold
+            membrane_potential = torch.zeros_like(current) + start
         spikes, membrane_potential = fire(membrane_potential, current, threshold)
         train.append(spikes)
     return torch.stack(train), membrane_potential

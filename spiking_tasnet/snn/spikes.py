@@ -34,11 +34,6 @@ def count_bits(words: Tensor) -> Tensor:
     return (bits + (bits >> 16)) & 0x3F
 
 
-def spike_counts(code: Tensor, num_steps: int) -> Tensor:
-    """Counts of the spikes that `code` holds, int32: words for at most 32 steps, else a train (num_steps, ...)."""
-    return count_bits(code) if num_steps <= MAX_PACKED_STEPS else code.sum(0, dtype=torch.int32)
-
-
 class Spikes:
     """Spike trains of a layer, their counts and the threshold that gives them their worth.
 
@@ -46,74 +41,89 @@ class Spikes:
     (DESIGN section 4). Flattening and reshaping keep the spikes; dropout leaves them as they are.
 
     Attributes:
-        value: theta x count in the ANN's activation units, (batch, chan, ...); carries the tandem gradient.
-        code: int32 words shaped like `value` when `num_steps` <= 32, else a dense bool train (num_steps, batch, ...).
+        value: theta x count in the ANN's activation units, (batch, chan, ...); carries the gradient, where there is
+            one. Given as None it is worked out when somebody asks: between spiking layers nobody does.
+        code: int32 words, one a neuron, where `num_steps` <= 32; else, or where a gradient goes through every spike,
+            a dense train (num_steps, batch, chan, ...), bool or float.
         threshold: theta, (1,) or one a channel, (chan,), in activation units.
         num_steps: N_s.
     """
 
-    def __init__(self, value: Tensor, code: Tensor, threshold: Tensor, num_steps: int):
+    def __init__(self, value: Tensor | None, code: Tensor, threshold: Tensor, num_steps: int):
         """See the class; `code` and `value` must describe the same neurons."""
-        packed = num_steps <= MAX_PACKED_STEPS
-        expected = value.shape if packed else (num_steps, *value.shape)
-        if tuple(code.shape) != tuple(expected):
-            raise ValueError(f"spike code of shape {tuple(code.shape)} found, {tuple(expected)} expected")
-        self.value, self.code, self.threshold, self.num_steps = value, code, threshold, num_steps
+        self.packed = code.dtype == torch.int32 and num_steps <= MAX_PACKED_STEPS
+        self.shape = code.shape if self.packed else code.shape[1:]
+        neurons = self.shape if value is None else value.shape
+        expected = tuple(neurons) if self.packed else (num_steps, *neurons)
+        if tuple(code.shape) != expected:
+            raise ValueError(f"spike code of shape {tuple(code.shape)} found, {expected} expected")
+        self._value, self.code, self.threshold, self.num_steps = value, code, threshold, num_steps
 
     @property
-    def packed(self) -> bool:
-        """Whether `code` holds one 32-bit word a neuron."""
-        return self.num_steps <= MAX_PACKED_STEPS
-
-    @property
-    def shape(self) -> torch.Size:
-        """Shape of the neurons, (batch, chan, ...)."""
-        return self.value.shape
+    def value(self) -> Tensor:
+        """Theta x count, (batch, chan, ...), in activation units."""
+        if self._value is None:
+            scale = self.threshold
+            if scale.numel() > 1:
+                scale = scale.view(-1, *(1,) * (self.dim() - 2))
+            self._value = self.counts * scale
+        return self._value
 
     @property
     def device(self) -> torch.device:
         """Device of the spikes."""
-        return self.value.device
+        return self.code.device
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient is wanted through the spikes."""
+        return self._value is not None and self._value.requires_grad
 
     @property
     def counts(self) -> Tensor:
         """Spike counts, int32, (batch, chan, ...) (Eq. 6)."""
-        return spike_counts(self.code, self.num_steps)
+        return count_bits(self.code) if self.packed else self.code.sum(0).to(torch.int32)
 
     def step(self, step: int) -> Tensor:
-        """The 0/1 spikes at `step` (from 0), in the dtype of `value`."""
+        """The 0/1 spikes at `step` (from 0), in the dtype of `threshold`."""
         if self.packed:
-            return unpack_step(self.code, step, self.value.dtype)
-        return self.code[step].to(self.value.dtype)
+            return unpack_step(self.code, step, self.threshold.dtype)
+        return self.code[step].to(self.threshold.dtype)
 
     @property
     def train(self) -> Tensor:
-        """The dense train, (num_steps, batch, chan, ...), in the dtype of `value`."""
+        """The dense train, (num_steps, batch, chan, ...), in the dtype of `threshold`."""
+        if not self.packed:
+            return self.code.to(self.threshold.dtype)
         return torch.stack([self.step(step) for step in range(self.num_steps)])
 
     def dim(self) -> int:
         """Number of dimensions of the neurons."""
-        return self.value.dim()
+        return len(self.shape)
 
     def size(self, dim: int | None = None) -> Any:
         """Size as of a tensor of the neurons."""
-        return self.value.size() if dim is None else self.value.size(dim)
+        return self.shape if dim is None else self.shape[dim]
 
     def reshape(self, *shape: int) -> Spikes:
         """The same spikes in another shape; refused where channels with thresholds of their own would be mixed."""
         shape = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
-        value = self.value.reshape(shape)
-        if self.threshold.numel() > 1 and value.shape[:2] != self.value.shape[:2]:
-            threshold = self.threshold.view(-1, *(1,) * (self.dim() - 2)).expand(self.shape[1:])
-            if value.shape[1:] != (threshold.numel(),):
+        if self.packed:
+            code = self.code.reshape(shape)
+        else:
+            shape = torch.empty(self.shape, device="meta").reshape(shape).shape  # works out a -1
+            code = self.code.reshape(self.num_steps, *shape)
+        neurons = code.shape if self.packed else code.shape[1:]
+        threshold = self.threshold
+        if threshold.numel() > 1 and neurons[:2] != self.shape[:2]:
+            threshold = threshold.view(-1, *(1,) * (self.dim() - 2)).expand(self.shape[1:])
+            if neurons[1:] != (threshold.numel(),):
                 raise ValueError(
-                    f"cannot reshape {tuple(self.shape)} to {tuple(value.shape)}: channels have own thresholds; "
+                    f"cannot reshape {tuple(self.shape)} to {tuple(neurons)}: channels have own thresholds; "
                     "flatten to (batch, features) or use layer-wise thresholds"
                 )
             threshold = threshold.reshape(-1)
-        else:
-            threshold = self.threshold
-        code = self.code.reshape(value.shape if self.packed else (self.num_steps, *value.shape))
+        value = None if self._value is None else self._value.reshape(neurons)
         return Spikes(value, code, threshold, self.num_steps)
 
     view = reshape
@@ -125,7 +135,7 @@ class Spikes:
 
     def __repr__(self) -> str:
         """Shape, steps and mean count."""
-        mean = self.counts.double().mean().item() if self.value.numel() else 0.0
+        mean = self.counts.double().mean().item() if self.code.numel() else 0.0
         return f"Spikes({tuple(self.shape)}, num_steps={self.num_steps}, {mean:.2f} spikes a neuron)"
 
     @classmethod

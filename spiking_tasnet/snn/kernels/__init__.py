@@ -21,6 +21,7 @@ from spiking_tasnet.snn.spikes import Spikes
 __all__ = ["KERNELS", "choose", "simulate"]
 
 logger = logging.getLogger(__name__)
+FRACTION_BITS = 8  # of the fixed-point grid of integer kernels
 KERNELS = ("reference", "event")
 
 
