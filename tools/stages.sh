@@ -1,56 +1,56 @@
 # shellcheck shell=bash
-# The stages of every separation recipe. A recipe's run.sh sources path.sh, which sources this file, and sets
+# Numbered stages: options, order, markers, parameters, logs, locks, interrupts. What the stages do is not here.
 #
-#   description     one line for --help
-#   default_config  YAML, from the recipe's folder
-#   stage_costs     what each of the six stages costs: time, disk
-#   recipe_options  rows of options (see options.sh) that only this recipe has
-#   corpus_settings function, called after the options are read: sets corpus_root; `mixed` lists the options that decide
-#                   the mixtures
-#   check_corpus    function, called before stage 0 runs: stops with one line if it has no corpus
-#   make_corpus     function that makes the corpus, or does nothing
-#   mix_corpus      function that makes the mixtures: calls mix with what it takes besides the options of all recipes
-#   report_options  array, further options of `spiking-tasnet report`
+# A kind of recipe (separation_stages.sh, vision_stages.sh) sources this file and sets
 #
-# and ends with `run_stages "$@"`.
+#   kind             its name, for --help
+#   kind_options     rows of options (see options.sh) that all its recipes have
+#   stage_titles     one line a stage; as many stages there are
+#   stage_makes      what each stage leaves in exp/<name>, the first in the data folder, for --force to remove: words,
+#                    which may be patterns
+#   stage_options    the options that decide the outcome of each stage: words
+#   training_stages  the stages that read the config, --set and --seed: words
+#   data_title       one word for what stage 0 makes
+#   stage_<N>        functions that do the stages, mostly by cli
+#   kind_settings    function, called after the options are read: sets corpus_root, which stays empty where the options
+#                    name no corpus (what stage 0 made is then taken as it is); may set default_config and defaults of
+#                    options, and add KEY=VALUE to presets, which come before the user's --set
+#   check_corpus     function, called before stage 0 runs: stops with one line if it has no corpus
+#   log_results      function, called after the last stage
+#
+# A recipe's run.sh sources path.sh, which sources its kind, sets
+#
+#   recipe_name      where it is, the first word of its messages
+#   description      one line for --help
+#   default_config   YAML, from the recipe's folder
+#   stage_costs      what each stage costs: time, disk
+#   recipe_options   rows of options that only this recipe has
+#
+# and what its kind asks for, and ends with `run_stages "$@"`.
 #
 # Markers. A stage that starts writes its parameters to `<stage>.begun`; one that ends renames that to `<stage>`. So a
-# marker exists only for a finished stage, and an interrupted one is done again (train and convert go on from their
-# checkpoint). A stage that starts takes the markers of later stages away, so a marker also vouches for those before.
+# marker exists only for a finished stage, and an interrupted one is done again (training goes on from its checkpoint).
+# A stage that starts takes the markers of later stages away, so a marker also vouches for those before.
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tools/options.sh
 . "$tools/options.sh"
 
-last_stage=5
-stage_titles=(
-    "corpus and mixtures"
-    "train the ANN"
-    "convert it to spikes by progressive tandem learning"
-    "separate dev and test with both systems"
-    "score the mixtures and both systems"
-    "report and listening page"
-)
-stage_makes=("" ann snn separated scores "RESULTS.md results.json curves.png demo") # in exp/<name>; --force removes it
 common_options=(
     "stage|N|first stage to run (default 0)"
-    "stop-stage|N|last stage to run (default 5)"
+    "stop-stage|N|last stage to run (default: the last)"
     "force||run the stages again from the beginning, removing what they and later ones made"
-    "sample-rate|N|of the mixtures and the network, Hz (default 8000)"
-    "mode|MODE|of the mixtures: min, cut to the shorter talker (default), or max, padded to the longer"
-    "limit|N|use only the first N lines of each list"
-    "data-dir|DIR|mixtures and Kaldi folders (default: data in the recipe)"
+    "data-dir|DIR|gets what stage 0 makes (default: data in the recipe)"
     "exp-dir|DIR|holds one folder an experiment (default: exp in the recipe)"
     "name|NAME|name of the experiment (default: the name of the config)"
     "config|FILE!|YAML of the experiment"
     "set|KEY=VALUE...|override one key of the config, such as ann.lr=5e-4; may be repeated"
     "seed|N|override the seed of the config"
     "threads|N|CPU threads of training (default: all)"
-    "jobs|N|processes of mixing and scoring (default: one a core)"
     "help||print this"
 )
-description='' corpus_root='' running=''
-recipe_options=() report_options=() mixed=() stage_costs=()
+kind='' kind_options=() stage_titles=() stage_makes=() stage_options=() training_stages='' data_title=''
+description='' default_config='' recipe_options=() stage_costs=() corpus_root='' presets=() running=''
 
 # Print a line with the time.
 log() {
@@ -63,52 +63,6 @@ cli() {
     "$SPIKING_TASNET_PYTHON" -m spiking_tasnet "$@"
 }
 
-# The stages themselves.
-
-stage_0() {
-    make_corpus
-    mix_corpus
-}
-
-# Mix by `spiking-tasnet $1`: the other arguments, and the options that all recipes have.
-mix() {
-    local name common=(--data-dir "$data")
-    for name in limit sample-rate mode jobs; do
-        [[ -z ${option[$name]:-} ]] || common+=("--$name" "${option[$name]}")
-    done
-    cli "$@" "${common[@]}"
-}
-
-stage_1() { cli train "${training[@]}"; }
-
-stage_2() { cli convert "${training[@]}"; }
-
-stage_3() {
-    local system subset cost
-    for system in ann snn; do
-        for subset in cv tt; do
-            cost=()
-            [[ $system/$subset != snn/tt ]] || cost=(--cost "$exp/snn/cost.json")
-            cli separate-set --data "$data/$subset" --model "$exp/$system" \
-                --out "$exp/separated/$system/$subset" "${cost[@]}"
-        done
-    done
-}
-
-stage_4() {
-    local system subset est
-    for system in mixture ann snn; do
-        for subset in cv tt; do
-            est=$exp/separated/$system/$subset
-            [[ $system != mixture ]] || est=mixture
-            cli score --data "$data/$subset" --est "$est" --out "$exp/scores/${system}_$subset.csv" \
-                ${option[jobs]:+--jobs "${option[jobs]}"}
-        done
-    done
-}
-
-stage_5() { cli report --exp "$exp" --data "$data" "${report_options[@]}"; }
-
 # Markers and parameters.
 
 # Print the path of the marker of stage $1.
@@ -116,19 +70,19 @@ marker_of() {
     if (($1)); then printf '%s\n' "$exp/.done/stage$1"; else printf '%s\n' "$data/.done"; fi
 }
 
+# Say whether stage $1 trains.
+trains() { [[ " $training_stages " == *" $1 "* ]]; }
+
 # Print what decides the outcome of stage $1, one `key=value` a line.
 parameters_of() {
     local name
-    if (($1 == 0)); then
-        for name in "${mixed[@]}" limit sample-rate mode; do printf '%s=%s\n' "$name" "${option[$name]:-}"; done
-        return
-    fi
-    printf 'mixtures=%s\n' "$(cksum <"$(marker_of 0)")"
-    if (($1 <= 2)); then
+    (($1 == 0)) || printf '%s=%s\n' "$data_title" "$(cksum <"$(marker_of 0)")"
+    if trains "$1"; then
         printf 'config=%s\n' "$(cksum <"$config")"
         printf 'set=%s\n' "$(tr '\n' ' ' <<<"${option[set]:-}")"
         printf 'seed=%s\n' "${option[seed]:-}"
     fi
+    for name in ${stage_options[$1]}; do printf '%s=%s\n' "$name" "${option[$name]:-}"; done
 }
 
 # Print how the parameters in file $1 differ from those of stage $2: `key: there 'a', here 'b'`.
@@ -168,17 +122,18 @@ stage_title() { printf '%s\n' "${stage_titles[$1]}"; }
 
 # Take away the markers of stage $1 and of those after it that rest on it; with --force, what they made too.
 begin() {
-    local later makes marker last=$last_stage
-    # An experiment remembers its mixtures by their parameters, so stage 0 need not take experiments away.
+    local later place pattern patterns marker last=$last_stage
+    # An experiment remembers its data by their parameters, so stage 0 need not take experiments away.
     (($1)) || last=0
     for ((later = $1; later <= last; later++)); do
         rm -f -- "$(marker_of "$later")"
         [[ -n ${option[force]:-} || $later -gt $1 ]] && rm -f -- "$(marker_of "$later").begun"
         [[ -n ${option[force]:-} ]] || continue
-        if ((later == 0)); then
-            rm -rf -- "$data"/wav*k "$data/tr" "$data/cv" "$data/tt"
-        fi
-        for makes in ${stage_makes[later]}; do rm -rf -- "${exp:?}/$makes"; done
+        place=$exp
+        ((later)) || place=$data
+        read -ra patterns <<<"${stage_makes[later]}"
+        # shellcheck disable=SC2086 # the pattern is meant to match
+        for pattern in "${patterns[@]}"; do rm -rf -- "${place:?}"/$pattern; done
     done
     marker=$(marker_of "$1")
     mkdir -p "$(dirname "$marker")" || die "cannot make $(dirname "$marker"); is the disk full, or not yours to write?"
@@ -242,7 +197,7 @@ do_stage() {
         [[ ! -f $marker.begun ]] || same_parameters "$stage" "$marker.begun"
     fi
     ((stage)) || check_corpus
-    ((stage != 1 && stage != 2)) || [[ -f $config ]] || die "$config: no such file; name the experiment's YAML with --config"
+    ! trains "$stage" || [[ -f $config ]] || die "$config: no such file; name the experiment's YAML with --config"
     # shellcheck source=tools/env.sh
     . "$tools/env.sh" || exit 1
     lock
@@ -265,6 +220,8 @@ print_help() {
         printf '\nThis recipe:\n'
         print_options "${recipe_options[@]}"
     fi
+    printf '\nEvery %s recipe:\n' "$kind"
+    print_options "${kind_options[@]}"
     printf '\nEvery recipe:\n'
     print_options "${common_options[@]}"
     printf '\nStages, and what they cost:\n'
@@ -277,7 +234,8 @@ print_help() {
 # Read the options and run the stages asked for.
 run_stages() {
     # shellcheck disable=SC2034 # parse_options takes the table by name
-    local all_options=("${recipe_options[@]}" "${common_options[@]}") first stop stage line
+    local all_options=("${recipe_options[@]}" "${kind_options[@]}" "${common_options[@]}") first stop stage line
+    last_stage=$((${#stage_titles[@]} - 1))
     invocation="$0${*:+ $*}"
     [[ " $* " != *" -h "* ]] || set -- --help
     parse_options all_options "$@"
@@ -288,22 +246,22 @@ run_stages() {
     first=${option[stage]:-0} stop=${option[stop-stage]:-$last_stage}
     ((first <= last_stage && stop <= last_stage)) || die "--stage $first --stop-stage $stop found, 0 to $last_stage expected"
     ((first <= stop)) || die "--stage $first --stop-stage $stop: nothing to run; the stop stage comes before the first"
+    kind_settings
     config=${option[config]:-$recipe/$default_config}
     name=${option[name]:-$(basename "$config" .yaml)}
     [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ ]] || die "--name '$name' found, letters, digits and . _ - expected"
     data=${option[data-dir]:-$recipe/data}
     exp=${option[exp-dir]:-$recipe/exp}/$name
     training=(--config "$config" --data "$data" --exp "$exp")
-    [[ -z ${option[sample-rate]:-} ]] || training+=(--set "model.sample_rate=${option[sample-rate]}")
+    for line in "${presets[@]}"; do training+=(--set "$line"); done
     while IFS= read -r line; do [[ -z $line ]] || training+=(--set "$line"); done <<<"${option[set]:-}"
     [[ -z ${option[seed]:-} ]] || training+=(--seed "${option[seed]}")
     [[ -z ${option[threads]:-} ]] || training+=(--threads "${option[threads]}")
-    corpus_settings
     export SPIKING_TASNET_RECIPE="$recipe_name/run.sh${*:+ $*}"
     export PYTHONUNBUFFERED=1 TQDM_MININTERVAL=${TQDM_MININTERVAL:-2}
     trap 'interrupted 130' INT
     trap 'interrupted 143' TERM
     trap 'interrupted 129' HUP
     for ((stage = first; stage <= stop; stage++)); do do_stage "$stage"; done
-    ((stop < last_stage)) || log "results: $exp/RESULTS.md; listen: $exp/demo/index.html"
+    ((stop < last_stage)) || log_results
 }
