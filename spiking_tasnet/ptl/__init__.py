@@ -1,16 +1,33 @@
-"""Progressive tandem learning over any LightningModule.
+"""Progressive tandem learning over any LightningModule, and the methods it is compared with.
 
-callback  Algorithm 1
-schedule  patience and the record of a stage
-steps     a module's own steps outside Lightning's loops
-freeze    what lies below a layer
-resume    a checkpoint from which a run continues exactly
-config    settings
+callback    Algorithm 1
+end_to_end  tandem learning and surrogate gradients, all layers at once
+rate        rate-coded conversion, simulated in windows
+schedule    patience and the record of a stage
+steps       a module's own steps outside Lightning's loops
+freeze      what lies below a layer
+config      settings
+
+Training as the recipes do it:
+fit         one trainer for all
+history     epochs on the screen and in a CSV, the best state, how a run came about
+resume      a checkpoint from which a run continues exactly
+sampler     the order of an epoch
 """
 
 from spiking_tasnet.ptl.callback import ProgressiveTandemLearning
 from spiking_tasnet.ptl.config import PTLConfig
+from spiking_tasnet.ptl.fit import fit
+from spiking_tasnet.ptl.history import BestState, run_facts
 from spiking_tasnet.ptl.resume import EpochCheckpoint
 from spiking_tasnet.ptl.schedule import StageRecord
 
-__all__ = ["EpochCheckpoint", "PTLConfig", "ProgressiveTandemLearning", "StageRecord"]
+__all__ = [
+    "BestState",
+    "EpochCheckpoint",
+    "PTLConfig",
+    "ProgressiveTandemLearning",
+    "StageRecord",
+    "fit",
+    "run_facts",
+]

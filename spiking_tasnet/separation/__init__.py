@@ -15,12 +15,11 @@ audio         sound files; sphere: those of the LDC
 parallel      a function over many items on all cores
 
 Training:
-config        an experiment's YAML
+config        an experiment's settings
 data          segments of mixtures
 network       the Conv-TasNet with a convertible separator
 losses        SI-SDR, permutation invariant
 module        the LightningModule
-history       epochs on the screen and in history.csv
 train         stages 1 and 2
 
 Results:

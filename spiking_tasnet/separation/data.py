@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytorch_lightning as pl
 import soundfile
 import torch
-import torch.distributed
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
+from spiking_tasnet.ptl.sampler import EpochSampler
 from spiking_tasnet.separation.config import DataConfig
 from spiking_tasnet.separation.kaldi import Utterance, read_data_dir
 
@@ -122,46 +121,6 @@ def _offsets(length: int, n_samples: int) -> list[int]:
         return [0]
     starts = list(range(0, length - n_samples + 1, n_samples))
     return starts if starts[-1] + n_samples == length else [*starts, length - n_samples]
-
-
-class EpochSampler(Sampler):
-    """Keys (epoch, index), shuffled by seed and epoch; Lightning sets the epoch.
-
-    Args:
-        n_items: items in the data set.
-        n_keys: items an epoch, chosen anew each time; 0 for all.
-        shuffle: False keeps the order and epoch 0.
-        seed: of the order.
-    """
-
-    def __init__(self, n_items: int, n_keys: int = 0, *, shuffle: bool, seed: int = 0):
-        """See the class."""
-        self.n_items, self.n_keys = n_items, min(n_keys, n_items) or n_items
-        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch."""
-        self.epoch = epoch
-
-    def _share(self) -> tuple[int, int]:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            return torch.distributed.get_rank(), torch.distributed.get_world_size()
-        return 0, 1
-
-    def __len__(self) -> int:
-        """Keys of this process."""
-        return self.n_keys // self._share()[1]
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        """The keys of this process."""
-        rank, world = self._share()
-        if not self.shuffle:
-            order = np.arange(self.n_items)
-        else:
-            order = np.random.default_rng((self.seed, self.epoch)).permutation(self.n_items)
-        epoch = self.epoch if self.shuffle else 0
-        for index in order[: self.n_keys][rank::world][: len(self)]:
-            yield epoch, int(index)
 
 
 class SeparationData(pl.LightningDataModule):

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spiking_tasnet.config import build
 from spiking_tasnet.files import whole_file
-from spiking_tasnet.separation.config import ModelConfig, build
+from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.snn import ConvertibleLayer, convertible_layers
 
 FORMAT = "spiking_tasnet.TasNet"

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
-import warnings
 from pathlib import Path
 
 import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks import EarlyStopping, TQDMProgressBar
+from pytorch_lightning.callbacks import EarlyStopping
 
 from spiking_tasnet.files import write_json
-from spiking_tasnet.ptl import EpochCheckpoint, ProgressiveTandemLearning
+from spiking_tasnet.ptl import BestState, ProgressiveTandemLearning, fit, run_facts
 from spiking_tasnet.separation.config import Config, TrainConfig, save_config
 from spiking_tasnet.separation.data import SeparationData
-from spiking_tasnet.separation.history import BestState, History, run_facts
 from spiking_tasnet.separation.module import SeparationModule
 from spiking_tasnet.separation.network import TasNet, load_model, save_model
 
@@ -76,50 +72,23 @@ def _fit(
     data = SeparationData(data_dir, config.data, config.model.sample_rate, schedule.batches_per_epoch, seed=config.seed)
     out.mkdir(parents=True, exist_ok=True)
     save_config(config, out / "config.yaml")
-    checkpoint, history = out / "last.ckpt", History(out / "history.csv")
-    bar = sys.stderr.isatty()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
-        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-        trainer = pl.Trainer(
-            max_epochs=schedule.max_epochs,
-            gradient_clip_val=schedule.clip_norm,
-            precision=_precision(schedule.precision),
-            accelerator="auto",
-            callbacks=[*callbacks, history, *([TQDMProgressBar()] if bar else []), EpochCheckpoint(checkpoint)],
-            enable_progress_bar=bar,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            logger=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
-        if checkpoint.exists():
-            logger.info("going on from %s", checkpoint)
-        resume = str(checkpoint) if checkpoint.exists() else None
-        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    facts = run_facts(config.seed) | {
-        "hours": round(sum(row["seconds"] for row in history.rows) / 3600, 4),
-        "parameters": sum(parameter.numel() for parameter in module.network.parameters()),
+    facts = run_facts(config.seed) | fit(
+        module,
+        data,
+        out,
+        callbacks,
+        metrics=("train_loss", "val_loss"),
+        describe=lambda row: f"train {-row['train_loss']:.2f} dB, dev {-row['val_loss']:.2f} dB SI-SDR",
+        max_epochs=schedule.max_epochs,
+        clip_norm=schedule.clip_norm,
+        precision=schedule.precision,
+    )
+    facts |= {
         "train_mixtures": len(data.train),
         "dev_talkers_heard": data.dev_talkers_heard,
         "train_hours_audio": round(sum(data.train.lengths) / config.model.sample_rate / 3600, 3),
-        "epochs": len(history.rows),
     }
     write_json(out / "run.json", facts)
     save_model(out / "model.pt", module.network.eval())
     logger.info("%s written", out / "model.pt")
     return out / "model.pt"
-
-
-def _precision(wanted: str) -> str:
-    """Lightning's name of the precision; ``auto`` takes bfloat16 where it is computed natively, half the time there."""
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    abilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return "bf16-mixed" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else "32-true"

@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,24 @@ import spiking_tasnet
 from spiking_tasnet.files import write_text
 
 logger = logging.getLogger(__name__)
-COLUMNS = ("epoch", "ptl_stage", "train_loss", "val_loss", "lr", "seconds")
-PACKAGES = ("torch", "torchaudio", "pytorch-lightning", "asteroid", "numpy")
+DIGITS = 6  # after the point
+PACKAGES = ("torch", "torchvision", "torchaudio", "pytorch-lightning", "asteroid", "numpy")
 
 
 class History(pl.Callback):
-    """One row an epoch in `path` (CSV: epoch from 1, PTL stage, losses in dB, learning rate, seconds); one log line."""
+    """One row an epoch in a CSV: epoch from 1, PTL stage, what was logged, learning rate, seconds; one log line.
 
-    def __init__(self, path: str | Path):
+    Args:
+        path: the CSV.
+        metrics: logged by the module, in the order of the columns.
+        describe: the metrics of a row in words, for the log line.
+    """
+
+    def __init__(self, path: str | Path, metrics: Sequence[str], describe: Callable[[dict[str, Any]], str]):
         """See the class."""
-        self.path, self.rows, self._began = Path(path), [], 0.0
+        self.path, self.metrics, self.describe = Path(path), tuple(metrics), describe
+        self.rows: list[dict[str, Any]] = []
+        self._began = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -37,28 +46,25 @@ class History(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the row."""
-        metrics = trainer.callback_metrics
         stage = next((c.records[-1].ptl_stage for c in trainer.callbacks if getattr(c, "records", None)), 0)
         row = {
             "epoch": trainer.current_epoch + 1,
             "ptl_stage": stage,
-            "train_loss": round(metrics["train_loss"].item(), 4),
-            "val_loss": round(metrics["val_loss"].item(), 4),
+            **{name: round(trainer.callback_metrics[name].item(), DIGITS) for name in self.metrics},
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": round(time.monotonic() - self._began, 2),
         }
         self.rows.append(row)
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, list(row), lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
         logger.info(
-            "epoch %d%s: train %.2f dB, dev %.2f dB SI-SDR (lr %.2g, %.0f s)",
+            "epoch %d%s: %s (lr %.2g, %.0f s)",
             row["epoch"],
             f" (PTL stage {stage})" if stage else "",
-            -row["train_loss"],
-            -row["val_loss"],
+            self.describe(row),
             row["lr"],
             row["seconds"],
         )
@@ -73,15 +79,19 @@ class History(pl.Callback):
 
 
 class BestState(pl.Callback):
-    """Keep the weights of the epoch with the lowest `val_loss` and load them back when training ends."""
+    """Keep the weights of the epoch with the lowest `monitor` and load them back when training ends.
 
-    def __init__(self) -> None:
+    Args:
+        monitor: what `validation_step` logs and lower is better.
+    """
+
+    def __init__(self, monitor: str = "val_loss") -> None:
         """See the class."""
-        self.best, self.state = float("inf"), None
+        self.monitor, self.best, self.state = monitor, float("inf"), None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare."""
-        loss = trainer.callback_metrics["val_loss"].item()
+        loss = trainer.callback_metrics[self.monitor].item()
         if loss < self.best:
             self.best = loss
             self.state = {key: value.detach().cpu().clone() for key, value in _tensors(pl_module).items()}
@@ -108,7 +118,7 @@ def _tensors(module: pl.LightningModule) -> dict[str, Any]:
 def run_facts(seed: int) -> dict[str, Any]:
     """How a result came about: command, seed, versions, commit and machine; no host name, no address."""
     versions = {"python": platform.python_version(), "spiking-tasnet": spiking_tasnet.__version__}
-    versions |= {package: metadata.version(package) for package in PACKAGES}
+    versions |= {package: found for package in PACKAGES if (found := _version(package))}
     recipe = os.environ.get("SPIKING_TASNET_RECIPE")  # set by the stage script: its own command line
     return ({"recipe": recipe} if recipe else {}) | {
         "command": " ".join(["spiking-tasnet", *sys.argv[1:]]),
@@ -118,6 +128,13 @@ def run_facts(seed: int) -> dict[str, Any]:
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "memory_gib": _memory_gib()},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _git(*words: str) -> str | None:
