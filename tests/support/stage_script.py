@@ -20,11 +20,19 @@ if [ -n "${FAKE_HANG:-}" ] && [[ "$*" == *"$FAKE_HANG"* ]]; then echo "$$" >"$FA
 
 
 class Recipe:
-    """One recipe's run.sh with its data and experiments in `folder`."""
+    """One recipe's run.sh with its data and experiments in `folder`.
 
-    def __init__(self, run: str, folder: Path) -> None:
-        self.run_sh = ROOT / run / "run.sh"
+    Args:
+        run: the recipe's folder, from `root`.
+        folder: holds data, exp and the stub; the caller's folder.
+        root: the project, or a copy of it.
+        config: named by --config; None leaves the choice to the recipe.
+    """
+
+    def __init__(self, run: str, folder: Path, root: Path = ROOT, config: str | None = "conf.yaml") -> None:
+        self.run_sh = root / run / "run.sh"
         self.folder = folder
+        self.config = config
         self.exp = folder / "exp" / "conf"
         self.calls_file = folder / "calls"
         self.stub = folder / "python"
@@ -33,8 +41,9 @@ class Recipe:
         (folder / "conf.yaml").write_text("seed: 0\n")
 
     def command(self, *options: str) -> list[str]:
-        places = ["--data-dir", "data", "--exp-dir", "exp", "--config", "conf.yaml"]
-        return ["bash", str(self.run_sh), *places, *options]
+        places = ["--data-dir", "data", "--exp-dir", "exp"]
+        config = ["--config", self.config] if self.config else []
+        return ["bash", str(self.run_sh), *places, *config, *options]
 
     def environment(self, **extra: str) -> dict[str, str]:
         own = {"SPIKING_TASNET_PYTHON": str(self.stub), "FAKE_CALLS": str(self.calls_file)}
@@ -97,7 +106,7 @@ def one_line_error(result: subprocess.CompletedProcess) -> str:
 
 
 def copy_without_recipes(folder: Path) -> Path:
-    """Copy tools/ and what it reads into `folder`, for tests of tools/env.sh that must not touch the project."""
+    """Copy tools/ and what it reads into `folder`, for tests that must not touch the project."""
     shutil.copytree(ROOT / "tools", folder / "tools")
     for name in ("setup.py", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder / name)
