@@ -1,0 +1,195 @@
+"""Fused simulation on the GPU, in Triton: words in, words out, and no currents in device memory.
+
+One program computes all N_s steps of a tile of neurons: a matrix product of the weights with spikes that it unpacks
+from their words in registers, then the integrate-and-fire scan on the product, in the registers it was left in.
+
+The tile. Weights (channels, k) times spikes (k, positions x N_s), k over input channels and taps; with N_s = 32,
+64 channels x (8 positions x 32 steps) on 4 warps or 128 x (8 x 32) on 8. The float32 product then takes
+64 x 256 / 128 threads = 128 registers a thread, of 255. The steps lie along the columns in the order in which
+the tensor cores spread columns over threads (see `fused_triton.layer`), so that each thread holds the 32 steps of 4
+neurons. The alternatives cost more: one product a step reads the weights 32 times; the masked sums that pick a step out
+of a tile with steps spread over lanes cost a third of the product; a transposition costs half a megabyte of shared
+memory traffic a tile.
+
+Float32 weights W are the sum of two float16: each output channel is scaled by a power of two that brings its largest
+weight to 2**14 .. 2**15, then high = half(W), low = half(W - high). Both multiply the same unpacked spikes into one
+float32 accumulator, and current, threshold and membrane are scaled alike, which is exact. What is lost:
+
+- high + low is off by at most one unit in the last place of float32, 2**-23 |W|, and for three weights in four by
+  nothing; weights under 2**-15 of the largest of their channel may lose more, at most 2**-39 of that largest one.
+- The sum is float32 in another order than the reference's. Tensor cores cut off what they shift out, so
+  on a GPU it is slightly less exact than a sum that rounds; `benchmarks.gpu_layer` counts the flips against float64.
+
+int8 weights take one int8 product into int32, exact, and int32 membranes: the reference's spikes, bit for bit.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from spiking_tasnet.snn.kernels.geometry import FRACTION_BITS, Geometry, start
+from spiking_tasnet.snn.spikes import Spikes
+
+__all__ = ["available", "fits", "simulate", "split_weight"]
+
+logger = logging.getLogger(__name__)
+OUT_MULTIPLE = 128  # the largest tile of output channels: weights are padded to it, and loaded without masks
+LARGEST = 15  # scaled weights stay below 2**15; float16 goes to 65504
+MAX_EXPONENT = 64  # of the scale, so that thresholds x scale stay finite
+
+
+def available() -> bool:
+    """Whether Triton is here and has something to run on: a CUDA device, or its interpreter (TRITON_INTERPRET=1)."""
+    triton = _triton()
+    return triton is not None and (triton.INTERPRETED or torch.cuda.is_available())
+
+
+def fits(operator: nn.Module, spikes: Spikes, weight: Tensor) -> bool:
+    """Whether this kernel can run the layer: float32 or int8 weights, packed spikes, no groups."""
+    return (
+        available()
+        and spikes.packed
+        and isinstance(operator, (nn.Linear, nn.Conv1d, nn.Conv2d))
+        and getattr(operator, "groups", 1) == 1
+        and getattr(operator, "padding_mode", "zeros") == "zeros"
+        and weight.dtype in (torch.float32, torch.int8)
+        and weight.device == spikes.code.device
+        and (weight.device.type == "cuda" or _triton().INTERPRETED)
+    )
+
+
+def simulate(
+    operator: nn.Module,
+    spikes: Spikes,
+    weight: Tensor,
+    current: Tensor,
+    threshold: Tensor,
+    v_init: float,
+    membrane: Tensor | None = None,
+) -> Tensor:
+    """Spikes of IF neurons behind `operator` (Eq. 3-6); arguments and result as `reference.simulate`.
+
+    Beside input and output it takes the memory of the weights, once, and no more; a `membrane` whose memory is not
+    channels-last takes a copy.
+
+    Returns:
+        int32 words (batch, out, *spatial), a view of channels-last memory.
+    """
+    geometry = Geometry.of(operator, spikes.shape)
+    words = _frames(operator, spikes.code)
+    out, positions = weight.shape[0], geometry.out_frames[0] * geometry.out_frames[1] * geometry.out_frames[2]
+    fired = torch.empty(positions, out, dtype=torch.int32, device=words.device)
+    state = None
+    if membrane is not None:
+        view = membrane if isinstance(operator, nn.Linear) else membrane.movedim(1, -1)
+        state = view.contiguous()
+    if positions:
+        with torch.no_grad(), torch.cuda.device(words.device if words.is_cuda else -1):
+            _launch(geometry, spikes.num_steps, words, weight, current, threshold, v_init, state, fired)
+    if membrane is not None and state.data_ptr() != view.data_ptr():
+        view.copy_(state)
+    if isinstance(operator, nn.Linear):
+        return fired.view(*spikes.shape[:-1], out)
+    shape = geometry.out_frames[: weight.dim() - 1]
+    return fired.view(*shape, out).movedim(-1, 1)
+
+
+def split_weight(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Split float32 weights in two float16, of which the sum is `weight` x `scale` to a unit in the last place.
+
+    Args:
+        weight: float32 (out, in, ...).
+
+    Returns:
+        high and low, float16, shaped like `weight`; and scale, a power of two for each output, float32 (out,).
+    """
+    largest = weight.flatten(1).abs().amax(1)
+    exponent = (LARGEST - torch.frexp(largest).exponent).clamp(-MAX_EXPONENT, MAX_EXPONENT)
+    scale = torch.ldexp(torch.ones_like(largest), exponent)
+    scaled = weight * scale.view(-1, *(1,) * (weight.dim() - 1))
+    high = scaled.half()
+    return high, (scaled - high.float()).half(), scale
+
+
+def _launch(
+    geometry: Geometry,
+    num_steps: int,
+    words: Tensor,
+    weight: Tensor,
+    current: Tensor,
+    threshold: Tensor,
+    v_init: float,
+    state: Tensor | None,
+    fired: Tensor,
+) -> None:
+    """Fill `fired`, (positions, out), and go on from `state` in place."""
+    triton, integer = _triton(), weight.dtype == torch.int8
+    block_in = 64 if geometry.fan_in > 32 else 32
+    initial = start(threshold, v_init)
+    if integer:
+        high = low = _tiles(weight, block_in)
+        scale = threshold
+    else:
+        high, low, scale = split_weight(weight)
+        high, low = _tiles(high, block_in), _tiles(low, block_in)
+        current, threshold, initial = current * scale, threshold * scale, initial * scale
+    spare = high.shape[1] - weight.shape[0]
+    neurons = (nn.functional.pad(values, (0, spare), value=1) for values in (current, threshold, initial, scale))
+    (positions, out), (_, height, width) = fired.shape, geometry.frames
+    arguments = (
+        *(words, high, low, *neurons),
+        *(fired if state is None else state, fired, positions, out, geometry.fan_in, high.shape[1]),
+        *(*geometry.out_frames[1:], height, width, *words.stride()),
+        *(*geometry.stride, *geometry.padding, *geometry.dilation),
+    )
+    constants = {
+        "NUM_STEPS": num_steps,
+        "STEPS": max(2, 1 << (num_steps - 1).bit_length()),
+        "FRACTION_BITS": FRACTION_BITS,
+        "INTEGER": integer,
+        "CARRIES": state is not None,
+        "TAPS": high.shape[0],
+        "KERNEL_WIDTH": geometry.kernel[1],
+        "CHUNKS": high.shape[2] // block_in,
+        "BLOCK_IN": block_in,
+    }
+
+    def grid(meta: dict) -> tuple[int]:
+        return (-(-positions // (meta["COLUMNS"] // meta["STEPS"])) * -(-out // meta["BLOCK_OUT"]),)
+
+    if triton.INTERPRETED:  # nothing to time: a small tile
+        triton.layer[grid](*arguments, **constants, BLOCK_OUT=16, COLUMNS=8 * constants["STEPS"])
+    else:
+        triton.tuned_layer[grid](*arguments, **constants)
+
+
+def _frames(operator: nn.Module, code: Tensor) -> Tensor:
+    """View words (batch, chan, *spatial) as (batch, height, width, chan), as `Geometry` counts the frames."""
+    if isinstance(operator, nn.Linear):
+        return code.reshape(1, -1, 1, code.shape[-1])
+    code = code.movedim(1, -1)
+    return code.unsqueeze(2) if code.dim() == 3 else code
+
+
+def _tiles(weight: Tensor, block_in: int) -> Tensor:
+    """Weights (out, in, *kernel) as (taps, out, in), outputs and inputs padded with zeros to whole tiles."""
+    out, chan, taps = weight.shape[0], weight.shape[1], weight.shape[2:].numel()
+    tiles = weight.new_zeros(taps, out + -out % OUT_MULTIPLE, chan + -chan % block_in)
+    tiles[:, :out, :chan] = weight.detach().reshape(out, chan, taps).permute(2, 0, 1)
+    return tiles
+
+
+@cache
+def _triton() -> ModuleType | None:
+    """The Triton programs, or None where Triton is not installed."""
+    try:
+        from spiking_tasnet.snn.kernels import fused_triton
+    except ImportError as error:
+        logger.info("no fused kernel: %s", error)
+        return None
+    return fused_triton
