@@ -76,6 +76,8 @@ def test_torchvision_may_fetch_the_corpus(name, tmp_path):
     assert "; or --download" in one_line_error(recipe.run("--stage", "0"))
     assert recipe.run("--stop-stage", "0", "--download").returncode == 0
     assert recipe.calls == [f"vision-data --corpus {name} --out data --download"]
+    (tmp_path / "corpus").mkdir()
+    assert "--source and --download found, one of them" in one_line_error(recipe.run(*SOURCE, "--download"))
 
 
 def test_nobody_fetches_imagenet_or_trains_it_fast(tmp_path):
@@ -190,6 +192,18 @@ def test_force_removes_what_this_and_later_stages_made(mnist, first):
         assert [(mnist.exp / name).exists() for name in names] == [stage < first] * len(names)
     if first < 4:
         assert f"stage 5 needs stage {first + 1}" in one_line_error(mnist.run("--stage", "5"))
+
+
+def test_force_makes_the_corpus_again(mnist):
+    mnist.run(*SOURCE, "--stop-stage", "0")
+    data = mnist.folder / "data"
+    made = ["dataset.json", "train_images.npy", "test_labels.npy"]
+    for name in (*made, "mine.npy", "download"):
+        (data / name).write_text("")
+    assert mnist.run("--stop-stage", "1", *SOURCE).returncode == 0 and (data / made[0]).exists()
+    assert mnist.run("--stop-stage", "0", *SOURCE, "--force").returncode == 0
+    assert not any((data / name).exists() for name in made)
+    assert (data / "mine.npy").exists() and (data / "download").exists()
 
 
 def test_another_corpus_than_the_finished_one(recipe):

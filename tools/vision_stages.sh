@@ -24,14 +24,21 @@ stage_titles=(
     "test every network"
     "report"
 )
-stage_makes=("" ann ptl "tandem surrogate lif rate primitive" results.json "RESULTS.md curves.png results.csv")
+stage_makes=(
+    "dataset.json *_images.npy *_labels.npy" # what torchvision fetched stays
+    ann
+    ptl
+    "tandem surrogate lif rate primitive"
+    results.json
+    "RESULTS.md curves.png results.csv"
+)
 stage_options=(source "" "" methods "" "")
 training_stages="1 2 3"
 data_title=corpus
 corpus='' source_help='' networks=() methods=()
 declare -A network_methods=()
 # shellcheck disable=SC2034 # for recipe_options
-download_option="download||let torchvision fetch the corpus, into --source if it is given" \
+download_option="download||let torchvision fetch the corpus, instead of --source" \
     fast_option="fast||take conf/NETWORK-fast.yaml: minutes to an hour on a CPU"
 
 # Stop unless $2, given by --$1, is one of the other arguments.
@@ -47,6 +54,7 @@ kind_settings() {
     corpus_root=${option[source]:-}
     [[ -z ${option[config]:-} || -z ${option[network]:-}${option[fast]:-} ]] \
         || die "--config names the experiment's YAML; leave out --network and --fast, which choose one of the recipe's"
+    [[ -z $corpus_root || -z ${option[download]:-} ]] || die "--source and --download found, one of them expected"
     network=${option[network]:-${networks[0]}}
     expect_one_of network "$network" "${networks[@]}"
     default_config=conf/$network${option[fast]:+-fast}.yaml

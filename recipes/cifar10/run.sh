@@ -7,13 +7,13 @@ set -euo pipefail
 recipe_name=recipes/cifar10
 description="Classify CIFAR-10 with a spiking AlexNet or VGG (paper, Table 1)."
 corpus=cifar10
-source_help="torchvision's cifar-10-batches-py, or train/ and test/ with one folder a class (or both as .tar.gz)"
+source_help="holds cifar-10-batches-py, or train/ and test/ with one folder a class, or these two as .tar.gz"
 networks=(alexnet vgg11 vgg13 vgg16)
 stage_costs=(
     "see README.md"
     "wants a GPU, with --fast a CPU will do; see README.md"
     "wants a GPU, with --fast a CPU will do; see README.md"
-    "as stage 2 for each method that trains; rate and primitive do not"
+    "see README.md; rate and primitive train nothing"
     "see README.md; rate takes longest, it runs many more steps"
     "seconds"
 )

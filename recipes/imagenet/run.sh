@@ -10,10 +10,10 @@ corpus=imagenet
 source_help="holds train/ and val/, each with one folder a class"
 networks=(alexnet vgg16)
 stage_costs=(
-    "see README.md"
+    "see README.md; the images stay where they are"
     "wants a GPU; see README.md"
     "wants a GPU; see README.md"
-    "as stage 2 for each method that trains; rate and primitive do not"
+    "see README.md; rate and primitive train nothing"
     "see README.md; rate takes longest, it runs many more steps"
     "seconds"
 )

@@ -7,7 +7,7 @@ set -euo pipefail
 recipe_name=recipes/mnist
 description="Classify or reconstruct MNIST's digits with a spiking network (paper, Tables 2 and 3)."
 corpus=mnist
-source_help="MNIST's four IDX files, gzipped or not, or a torchvision root"
+source_help="holds MNIST's four IDX files, gzipped or not, there or in MNIST/raw"
 networks=(cnn autoencoder)
 network_methods[autoencoder]=primitive
 stage_costs=(
