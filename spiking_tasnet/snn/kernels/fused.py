@@ -40,6 +40,7 @@ __all__ = ["available", "fits", "simulate", "split_weight"]
 logger = logging.getLogger(__name__)
 OUT_MULTIPLE = 128  # the largest tile of output channels: weights are padded to it, and loaded without masks
 LARGEST = 15  # scaled weights stay below 2**15; float16 goes to 65504
+SPLIT_AT_A_TIME = 1 << 22  # weights: bounds what splitting takes beside its result
 MAX_EXPONENT = 64  # of the scale, so that thresholds x scale stay finite
 
 
@@ -50,7 +51,7 @@ def available() -> bool:
 
 
 def fits(operator: nn.Module, spikes: Spikes, weight: Tensor) -> bool:
-    """Whether this kernel can run the layer: float32 or int8 weights, packed spikes, no groups."""
+    """Whether this kernel can run the layer: float32 or int8 weights, packed spikes, no groups, Ampere or later."""
     return (
         available()
         and spikes.packed
@@ -59,7 +60,7 @@ def fits(operator: nn.Module, spikes: Spikes, weight: Tensor) -> bool:
         and getattr(operator, "padding_mode", "zeros") == "zeros"
         and weight.dtype in (torch.float32, torch.int8)
         and weight.device == spikes.code.device
-        and (weight.device.type == "cuda" or _triton().INTERPRETED)
+        and (_triton().INTERPRETED or _capable(weight.device))
     )
 
 
@@ -74,8 +75,8 @@ def simulate(
 ) -> Tensor:
     """Spikes of IF neurons behind `operator` (Eq. 3-6); arguments and result as `reference.simulate`.
 
-    Beside input and output it takes the memory of the weights, once, and no more; a `membrane` whose memory is not
-    channels-last takes a copy.
+    Beside input and output it takes the memory of the weights once more, and while it splits them up to 64 MiB; a
+    `membrane` whose memory is not channels-last takes a copy.
 
     Returns:
         int32 words (batch, out, *spatial), a view of channels-last memory.
@@ -129,14 +130,12 @@ def _launch(
 ) -> None:
     """Fill `fired`, (positions, out), and go on from `state` in place."""
     triton, integer = _triton(), weight.dtype == torch.int8
-    block_in = 64 if geometry.fan_in > 32 else 32
+    block_in = min(128 if integer else 64, max(32, 1 << (geometry.fan_in - 1).bit_length()))  # 128 bytes
     initial = start(threshold, v_init)
-    if integer:
-        high = low = _tiles(weight, block_in)
-        scale = threshold
+    high, low, scale = _tiles(weight, block_in)
+    if scale is None:
+        scale = threshold  # not read
     else:
-        high, low, scale = split_weight(weight)
-        high, low = _tiles(high, block_in), _tiles(low, block_in)
         current, threshold, initial = current * scale, threshold * scale, initial * scale
     spare = high.shape[1] - weight.shape[0]
     neurons = (nn.functional.pad(values, (0, spare), value=1) for values in (current, threshold, initial, scale))
@@ -149,7 +148,7 @@ def _launch(
     )
     constants = {
         "NUM_STEPS": num_steps,
-        "STEPS": max(2, 1 << (num_steps - 1).bit_length()),
+        "STEPS": max(4, 1 << (num_steps - 1).bit_length()),
         "FRACTION_BITS": FRACTION_BITS,
         "INTEGER": integer,
         "CARRIES": state is not None,
@@ -168,6 +167,14 @@ def _launch(
         triton.tuned_layer[grid](*arguments, **constants)
 
 
+@cache
+def _capable(device: torch.device) -> bool:
+    """Older tensor cores know no int8, and their registers cannot hold a tile."""
+    if device.type != "cuda":
+        return False
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+
+
 def _frames(operator: nn.Module, code: Tensor) -> Tensor:
     """View words (batch, chan, *spatial) as (batch, height, width, chan), as `Geometry` counts the frames."""
     if isinstance(operator, nn.Linear):
@@ -176,12 +183,27 @@ def _frames(operator: nn.Module, code: Tensor) -> Tensor:
     return code.unsqueeze(2) if code.dim() == 3 else code
 
 
-def _tiles(weight: Tensor, block_in: int) -> Tensor:
-    """Weights (out, in, *kernel) as (taps, out, in), outputs and inputs padded with zeros to whole tiles."""
+def _tiles(weight: Tensor, block_in: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Weights (out, in, *kernel) as the program reads them: high and low, (taps, outs, chans), and their scale, (out,).
+
+    Outputs and inputs are padded with zeros to whole tiles. int8 weights are their own high and low, without a scale.
+    """
     out, chan, taps = weight.shape[0], weight.shape[1], weight.shape[2:].numel()
-    tiles = weight.new_zeros(taps, out + -out % OUT_MULTIPLE, chan + -chan % block_in)
-    tiles[:, :out, :chan] = weight.detach().reshape(out, chan, taps).permute(2, 0, 1)
-    return tiles
+    shape = taps, out + -out % OUT_MULTIPLE, chan + -chan % block_in
+    rows = weight.detach().reshape(out, chan, taps)
+    if weight.dtype == torch.int8:
+        tiles = weight.new_zeros(shape)
+        tiles[:, :out, :chan] = rows.permute(2, 0, 1)
+        return tiles, tiles, None
+    tiles = weight.new_zeros(2, *shape, dtype=torch.half)
+    scale = torch.empty(out, dtype=weight.dtype, device=weight.device)
+    some = max(1, SPLIT_AT_A_TIME // (chan * taps))
+    for first in range(0, out, some):
+        part = slice(first, min(out, first + some))
+        *halves, scale[part] = split_weight(rows[part])
+        for tile, half in zip(tiles, halves, strict=True):
+            tile[:, part, :chan] = half.permute(2, 0, 1)
+    return tiles[0], tiles[1], scale
 
 
 @cache

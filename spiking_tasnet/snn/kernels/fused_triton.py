@@ -35,10 +35,42 @@ def _ones(word, STEPS: tl.constexpr, COLUMNS: tl.constexpr):
 
 @triton.jit
 def _bytes(word, STEPS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Unpack words, int32 (BLOCK, BLOCK_IN), into int8 0 and 1, (COLUMNS, BLOCK_IN), columns as in `layer`."""
-    step = _steps(STEPS)
-    word = tl.reshape(word, (word.shape[0] // 4, 1, 4, 1, word.shape[1]))
-    return tl.reshape((word >> step) & 1, (COLUMNS, word.shape[4])).to(tl.int8)
+    """Unpack words, int32 (BLOCK, BLOCK_IN), into int8 0 and 1, (COLUMNS, BLOCK_IN), columns as in `layer`.
+
+    A register holds four int8, so the bytes of four channels are put side by side, eight steps to a word.
+    """
+    GROUPS: tl.constexpr = word.shape[0] // 4
+    QUADS: tl.constexpr = word.shape[1] // 4
+    even, odd = tl.split(tl.reshape(word, (GROUPS * 4, QUADS, 2, 2)))
+    a, c = tl.split(even)
+    b, d = tl.split(odd)
+    if STEPS <= 8:
+        quad = _quad(a, b, c, d, 0, STEPS)
+    elif STEPS == 16:
+        quad = tl.join(_quad(a, b, c, d, 0, 8), _quad(a, b, c, d, 8, 8))
+        quad = tl.permute(quad, (0, 5, 1, 2, 3, 4))
+    else:
+        quad = _four(
+            _quad(a, b, c, d, 0, 8), _quad(a, b, c, d, 8, 8), _quad(a, b, c, d, 16, 8), _quad(a, b, c, d, 24, 8)
+        )
+        quad = tl.permute(quad, (0, 5, 6, 1, 2, 3, 4))
+    quad = tl.reshape(quad & 0x01010101, (COLUMNS, QUADS))
+    a, b, c, d = quad.to(tl.int8), (quad >> 8).to(tl.int8), (quad >> 16).to(tl.int8), (quad >> 24).to(tl.int8)
+    return tl.reshape(_four(a, b, c, d), (COLUMNS, 4 * QUADS))
+
+
+@triton.jit
+def _quad(a, b, c, d, FIRST: tl.constexpr, STEPS: tl.constexpr):
+    """The steps FIRST .. FIRST + STEPS - 1 of four channels, one in the lowest bit of each byte."""
+    low = ((a >> FIRST) & 0xFF) | (((b >> FIRST) & 0xFF) << 8)
+    quad = low | (((c >> FIRST) & 0xFF) << 16) | ((d >> FIRST) << 24)
+    return tl.reshape(quad, (a.shape[0] // 4, 1, 4, 1, a.shape[1])) >> _steps(STEPS)
+
+
+@triton.jit
+def _four(a, b, c, d):
+    """Stack four along two new last axes, (2, 2), in their order."""
+    return tl.join(tl.join(a, c), tl.join(b, d))
 
 
 @triton.jit
@@ -115,7 +147,7 @@ def layer(
     dilation_height,
     dilation_width,
     NUM_STEPS: tl.constexpr,
-    STEPS: tl.constexpr,  # NUM_STEPS rounded up to a power of two, at least 2
+    STEPS: tl.constexpr,  # NUM_STEPS rounded up to a power of two, at least 4
     FRACTION_BITS: tl.constexpr,
     INTEGER: tl.constexpr,
     CARRIES: tl.constexpr,
@@ -128,9 +160,10 @@ def layer(
 ):
     """One tile: BLOCK_OUT channels at COLUMNS / STEPS output positions, all steps.
 
-    The product is (BLOCK_OUT, k) x (k, COLUMNS) with the columns in the order (group, step // 2, position % 4, step % 2):
-    the tensor core leaves columns 8 j + 2 q + i of a row, for all j and i, to thread q of four. So a thread ends up
-    with all the steps of its neurons, and the scan over steps moves nothing between threads.
+    The product is (BLOCK_OUT, k) x (k, COLUMNS) with the columns in the order (group, step // 2, position % 4,
+    step % 2): the tensor core leaves columns 8 j + 2 q + i of a row, for all j and i, to thread q of four. So a thread
+    ends up with all the steps of its neurons, and the scan over steps moves nothing between threads. (A membrane to
+    go on from is the exception: Triton then scans in the layout it was loaded in.)
     """
     BLOCK: tl.constexpr = COLUMNS // STEPS
     GROUPS: tl.constexpr = BLOCK // 4
