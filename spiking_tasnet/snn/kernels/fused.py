@@ -5,11 +5,11 @@ from their words in registers, then the integrate-and-fire scan on the product, 
 
 The tile. Weights (channels, k) times spikes (k, positions x N_s), k over input channels and taps; with N_s = 32,
 64 channels x (8 positions x 32 steps) on 4 warps or 128 x (8 x 32) on 8. The float32 product then takes
-64 x 256 / 128 threads = 128 registers a thread, of 255. The steps lie along the columns in the order in which
-the tensor cores spread columns over threads (see `fused_triton.layer`), so that each thread holds the 32 steps of 4
-neurons. The alternatives cost more: one product a step reads the weights 32 times; the masked sums that pick a step out
-of a tile with steps spread over lanes cost a third of the product; a transposition costs half a megabyte of shared
-memory traffic a tile.
+64 x 256 / 128 threads = 128 registers a thread, of 255; compiled for Hopper the program takes 184 to 186 (int8: 189 to
+211) and spills none. The steps lie along the columns in the order in which the tensor cores spread columns over threads
+(see `fused_triton.layer`), so that each thread holds all the steps of 4 neurons. The alternatives cost more, by
+estimate: one product a step reads the weights 32 times; masked sums that pick a step out of a tile whose steps lie
+across lanes take a third of the product's time; a transposition moves the product through shared memory.
 
 Float32 weights W are the sum of two float16: each output channel is scaled by a power of two that brings its largest
 weight to 2**14 .. 2**15, then high = half(W), low = half(W - high). Both multiply the same unpacked spikes into one
