@@ -9,16 +9,17 @@ import torch
 from torch import nn
 
 from spiking_tasnet.snn import kernels
-from spiking_tasnet.snn.kernels import event, reference
-from spiking_tasnet.snn.spikes import Spikes, pack, unpack_step
+from spiking_tasnet.snn.kernels import event, parallel, reference
+from spiking_tasnet.snn.spikes import Spikes, count_bits, pack, unpack_step
 
 compiled = pytest.mark.skipif(not event.available(), reason="needs a C compiler")
+no_even_taps = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
 
 def spikes(shape, num_steps=32, rate=0.2, seed=0):
     generator = torch.Generator().manual_seed(seed)
     train = torch.rand(num_steps, *shape, generator=generator) < rate
-    return Spikes(train.float().sum(0), pack(train), torch.ones(1), num_steps)
+    return Spikes(None, pack(train), torch.ones(1), num_steps)
 
 
 def neurons(operator, seed=0):
@@ -27,43 +28,143 @@ def neurons(operator, seed=0):
     weight = torch.randint(-8, 17, operator.weight.shape, generator=generator) / 64
     out = operator.weight.shape[0]
     current = torch.randint(-4, 9, (out,), generator=generator) / 64
-    threshold = torch.randint(16, 65, (out,), generator=generator) / 64
+    scale = max(1, operator.weight[0].numel() // 50)
+    threshold = torch.randint(16, 65, (out,), generator=generator) / 64 * scale
     return weight, current, threshold
 
 
-GEOMETRIES = [
-    dict(batch=2, frames=40, chan_in=7, out=33, kernel=3, dilation=4, padding=4),
-    dict(batch=1, frames=200, chan_in=5, out=1, kernel=1),
-    dict(batch=3, frames=70, chan_in=1, out=64, kernel=5, stride=3, padding=2),
-    dict(batch=2, frames=90, chan_in=16, out=130, kernel=2, stride=2, dilation=7),
-    dict(batch=1, frames=3, chan_in=4, out=6, kernel=3, dilation=64, padding=64),
+def integers(operator, largest=127, seed=0):
+    """The same for int8 weights: current and threshold in 1/256 of a weight's least significant bit."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randint(-largest - 1, largest + 1, operator.weight.shape, generator=generator).to(torch.int8)
+    out, fan_in = operator.weight.shape[0], operator.weight[0].numel()
+    current = torch.randint(-20 * largest, 200 * largest, (out,), generator=generator, dtype=torch.int32)
+    theta = int(60 * largest * fan_in**0.5)
+    return weight, current, torch.randint(theta, 3 * theta, (out,), generator=generator, dtype=torch.int32)
+
+
+CASES = [
+    (nn.Conv1d(7, 33, 3, dilation=4, padding=4), (2, 7, 40)),
+    (nn.Conv1d(5, 1, 1), (1, 5, 200)),
+    (nn.Conv1d(1, 64, 5, stride=3, padding=2), (3, 1, 70)),
+    (nn.Conv1d(16, 130, 2, stride=2, dilation=7), (2, 16, 90)),
+    (nn.Conv1d(4, 6, 3, dilation=64, padding=64), (1, 4, 3)),
+    (nn.Conv1d(6, 9, 4, dilation=3, padding="same"), (2, 6, 30)),
+    (nn.Conv1d(6, 9, 3, padding="valid", groups=3), (2, 6, 30)),
+    (nn.Conv1d(300, 20, 3, padding=1), (1, 300, 12)),
+    (nn.Conv2d(3, 70, 3, padding=1), (2, 3, 7, 9)),
+    (nn.Conv2d(4, 10, (3, 2), stride=(2, 3), padding=(2, 1), dilation=(1, 2), groups=2), (3, 4, 8, 11)),
+    (nn.Conv2d(5, 8, (1, 4), padding="same"), (1, 5, 6, 6)),
+    (nn.Conv2d(6, 6, 3, stride=2, groups=6), (2, 6, 9, 9)),
+    (nn.Linear(9, 70), (11, 9)),
+    (nn.Linear(3, 2), (2, 5, 3)),
 ]
 
 
+def check(operator, given, arguments, v_init=0.0, membrane=None):
+    """The kernel's words and membranes, after comparison with the reference's."""
+    states = [None if membrane is None else membrane.clone() for _ in range(2)]
+    expected = reference.simulate(operator, given, *arguments, v_init, states[0])
+    found = event.simulate(operator, given, *arguments, v_init, states[1])
+    assert found.shape == expected.shape and torch.equal(found, expected)
+    assert membrane is None or torch.equal(*states)
+    return found, states[1]
+
+
 @compiled
+@no_even_taps
 @pytest.mark.parametrize("num_steps", [1, 5, 32])
-@pytest.mark.parametrize("v_init", [0.0, 0.5])
-@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
-def test_same_spikes_as_the_reference(geometry, num_steps, v_init, monkeypatch):
-    shape = {key: geometry.get(key, default) for key, default in (("stride", 1), ("padding", 0), ("dilation", 1))}
-    operator = nn.Conv1d(geometry["chan_in"], geometry["out"], geometry["kernel"], **shape)
-    given = spikes((geometry["batch"], geometry["chan_in"], geometry["frames"]), num_steps)
-    weight, current, threshold = neurons(operator)
-    expected = reference.simulate(operator, given, weight, current, threshold, v_init)
-    monkeypatch.setenv("SPIKING_TASNET_KERNEL", "event")
-    found = kernels.simulate(operator, given, weight, current, threshold, v_init)
-    assert torch.equal(found, expected)
-    if num_steps == 32 and geometry["frames"] > 3:
+@pytest.mark.parametrize("operator, shape", CASES, ids=str)
+def test_same_spikes_as_the_reference(operator, shape, num_steps):
+    given = spikes(shape, num_steps)
+    found, _ = check(operator, given, neurons(operator), v_init=0.5)
+    check(operator, given, neurons(operator), membrane=torch.randint(-64, 64, found.shape) / 64)
+    if num_steps == 32 and found.numel() > 20:
         assert bool((found != 0).any()) and bool((found != -1).any())
 
 
 @compiled
-def test_linear_layers(monkeypatch):
-    operator = nn.Linear(9, 70)
-    given = spikes((11, 9))
-    expected = reference.simulate(operator, given, *neurons(operator), 0.0)
-    monkeypatch.setenv("SPIKING_TASNET_KERNEL", "event")
-    assert torch.equal(kernels.simulate(operator, given, *neurons(operator), 0.0), expected)
+@no_even_taps
+@pytest.mark.parametrize("largest", [7, 127])
+@pytest.mark.parametrize("operator, shape", CASES, ids=str)
+def test_integer_weights_give_the_same_integers(operator, shape, largest):
+    given = spikes(shape, 32)
+    found, _ = check(operator, given, integers(operator, largest), v_init=0.3)
+    check(operator, given, integers(operator, largest), membrane=torch.randint(-(2**16), 2**16, found.shape).int())
+
+
+@compiled
+@pytest.mark.parametrize("num_steps", range(1, 33))
+def test_every_length_of_the_window(num_steps):
+    operator = nn.Conv1d(20, 30, 3, padding=1)
+    given = spikes((2, 20, 20), num_steps, seed=num_steps)
+    check(operator, given, neurons(operator))
+    check(operator, given, integers(operator))
+
+
+@compiled
+@pytest.mark.parametrize("inputs", [400, 600, 5000])
+def test_sums_that_need_16_bits_or_more(inputs):
+    operator = nn.Linear(inputs, 130)
+    given = Spikes(None, torch.full((3, inputs), -1, dtype=torch.int32), torch.ones(1), 32)
+    for extreme in (-128, 127):
+        weight = torch.full((130, inputs), extreme, dtype=torch.int8)
+        current = torch.zeros(130, dtype=torch.int32)
+        check(operator, given, (weight, current, current + 100 * 127 * inputs))
+    weight, current, threshold = integers(operator)
+    check(operator, given, (weight, current, threshold))
+
+
+@compiled
+@pytest.mark.parametrize("arguments", [neurons, integers])
+@pytest.mark.parametrize("word", [0, -1, 1, -(2**31)])
+def test_silence_saturation_and_the_first_and_last_step(arguments, word):
+    operator = nn.Conv1d(6, 40, 3, padding=1)
+    given = Spikes(None, torch.full((1, 6, 9), word, dtype=torch.int32), torch.ones(1), 32)
+    weight, current, threshold = arguments(operator)
+    check(operator, given, (weight, current, threshold), v_init=0.5)
+    silent, _ = check(operator, given, (weight, -abs(current) - abs(weight).sum().to(current.dtype) * 256, threshold))
+    assert not silent.any()
+    most, _ = check(operator, given, (weight, current + abs(weight).sum() * 256 + threshold, threshold))
+    assert bool((most == -1).all())
+
+
+@compiled
+def test_a_neuron_at_its_threshold_fires():
+    operator = nn.Conv1d(2, 3, 1)
+    given = Spikes(None, torch.full((1, 2, 4), -1, dtype=torch.int32), torch.ones(1), 32)
+    for ones in (torch.ones(3, 2, 1), torch.ones(3, 2, 1, dtype=torch.int8)):
+        scale = 256 if ones.dtype == torch.int8 else 1
+        dtype = torch.int32 if scale > 1 else torch.float32
+        nothing, theta = torch.zeros(3, dtype=dtype), torch.tensor([2, 4, 2 + 1 / 256]).mul(scale).to(dtype)
+        found, _ = check(operator, given, (ones, nothing, theta))
+        assert count_bits(found)[0, :, 0].tolist() == [32, 16, 31]
+
+
+@compiled
+@pytest.mark.parametrize("kernel", [reference, event])
+@pytest.mark.parametrize("arguments, dtype", [(neurons, torch.float32), (integers, torch.int32)])
+def test_two_windows_are_one_longer_window(kernel, arguments, dtype):
+    operator = nn.Conv1d(7, 33, 3, padding=1)
+    whole, arguments = spikes((2, 7, 20), 29), arguments(operator)
+    first = Spikes(None, whole.code & 0xFFF, torch.ones(1), 12)
+    second = Spikes(None, (whole.code >> 12) & 0x1FFFF, torch.ones(1), 17)
+    membrane = torch.zeros(2, 33, 20, dtype=dtype)
+    expected = kernel.simulate(operator, whole, *arguments, 0.0, membrane)
+    state = torch.zeros(2, 20, 33, dtype=dtype).transpose(1, 2)  # the layout that the kernel writes without a copy
+    parts = [kernel.simulate(operator, part, *arguments, 0.0, state) for part in (first, second)]
+    assert torch.equal(parts[0] | parts[1] << 12, expected)
+    assert torch.equal(state, membrane)
+
+
+@compiled
+def test_chained_layers_copy_nothing():
+    operator = nn.Conv2d(5, 5, 3, padding=1)
+    given = spikes((2, 5, 8, 8))
+    given = Spikes(None, given.code.to(memory_format=torch.channels_last), torch.ones(1), 32)
+    found, _ = check(operator, given, neurons(operator))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert event.simulate(nn.Conv1d(3, 4, 1), spikes((2, 3, 9)), *neurons(nn.Conv1d(3, 4, 1)), 0.0).stride(1) == 1
 
 
 @compiled
@@ -72,8 +173,7 @@ def test_random_weights_differ_only_where_rounding_decides():
     operator = nn.Conv1d(24, 40, 3, padding=1)
     given = spikes((2, 24, 100))
     weight, current, threshold = operator.weight.detach(), operator.bias.detach() / 32, torch.full((40,), 0.3)
-    words = given.code.transpose(1, 2).contiguous()
-    found = event.conv1d_if(words, weight, current, threshold, 0.0, num_steps=32, padding=1).transpose(1, 2)
+    found = event.simulate(operator, given, weight, current, threshold, 0.0)
     membrane = torch.zeros(2, 40, 100, dtype=torch.float64)
     undecided = torch.zeros(2, 40, 100, dtype=torch.bool)
     for step in range(32):
@@ -87,58 +187,64 @@ def test_random_weights_differ_only_where_rounding_decides():
 
 
 @compiled
-def test_no_spikes_and_the_sign_bit():
-    weight, nothing = torch.ones(3, 2, 1), torch.zeros(1, 4, 2, dtype=torch.int32)
-    zero, threshold = torch.zeros(3), torch.ones(3)
-    assert not event.conv1d_if(nothing, weight, zero, threshold, 0.0, num_steps=32).any()
-    assert not event.conv1d_if(nothing, weight, zero - 5, threshold, 0.5, num_steps=32).any()
-    last = torch.full((1, 4, 2), -(2**31), dtype=torch.int32)  # one spike, at step 32
-    fired = event.conv1d_if(last, weight, zero, threshold, 0.0, num_steps=32)
-    assert torch.equal(fired, torch.full((1, 4, 3), -(2**31), dtype=torch.int32))
+@no_even_taps
+@pytest.mark.parametrize("operator, shape", CASES[:10], ids=str)
+def test_lists_that_do_not_fit_the_pool_are_made_in_turns(operator, shape, monkeypatch):
+    monkeypatch.setattr(event, "POOL_BYTES", 80 * event.TABLE)
+    check(operator, spikes(shape), neurons(operator), v_init=0.5)
 
 
 @compiled
-def test_threads_change_nothing():
-    given = spikes((2, 8, 300))
-    words = given.code.transpose(1, 2).contiguous()
-    weight, threads = torch.randn(20, 8, 3), torch.get_num_threads()
+def test_threads_change_nothing(monkeypatch):
+    monkeypatch.setattr(parallel, "MIN_WORK", 1)
+    operator, given = nn.Conv1d(8, 200, 3), spikes((2, 8, 300))
+    weight, threads = torch.randn(200, 8, 3), torch.get_num_threads()
     results = []
     try:
         for number in (1, 2, 3):
             torch.set_num_threads(number)
-            results.append(event.conv1d_if(words, weight, torch.zeros(20), torch.ones(20), 0.0, num_steps=32))
+            results.append(event.simulate(operator, given, weight, torch.zeros(200), torch.ones(200), 0.0))
+            assert torch.equal(event.count(given.code), count_bits(given.code))
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
 
 
+def test_counting_spikes():
+    words = spikes((3, 50, 40), rate=0.5).code
+    for layout in (words, words.transpose(1, 2), words[:, ::3], words[:1].expand(3, 50, 40), words[:0]):
+        found = kernels.count_spikes(layout)
+        assert found.dtype == torch.int32 and torch.equal(found, count_bits(layout))
+    assert kernels.count_spikes(words.transpose(1, 2)).stride() == words.transpose(1, 2).stride()
+
+
 @compiled
 def test_mistakes_are_told():
-    words, weight = torch.zeros(1, 4, 2, dtype=torch.int32), torch.ones(3, 2, 1)
-    rest = (torch.zeros(3), torch.ones(3), 0.0)
-    with pytest.raises(ValueError, match="int32 .batch, n_frames, chan_in. expected"):
-        event.conv1d_if(words.long(), weight, *rest, num_steps=32)
-    with pytest.raises(ValueError, match=r"float32 \(out, 2, kernel\) expected"):
-        event.conv1d_if(words, torch.ones(3, 4, 1), *rest, num_steps=32)
-    with pytest.raises(ValueError, match="num_steps 33 found, 1 to 32 expected"):
-        event.conv1d_if(words, weight, *rest, num_steps=33)
-    with pytest.raises(ValueError, match="fewer than the kernel spans"):
-        event.conv1d_if(words, torch.ones(3, 2, 5), *rest, num_steps=32)
+    operator = nn.Conv1d(2, 3, 1)
+    weight, rest = torch.ones(3, 2, 1), (torch.zeros(3), torch.ones(3), 0.0)
+    with pytest.raises(ValueError, match="2 inputs expected"):
+        kernels.simulate(operator, spikes((1, 3, 4)), weight, *rest)
+    with pytest.raises(ValueError, match="fewer frames than the kernel spans"):
+        kernels.simulate(nn.Conv1d(2, 3, 5), spikes((1, 2, 4)), torch.ones(3, 2, 5), *rest)
+    with pytest.raises(ValueError, match=r"current torch.float32 found, torch.int32 expected with torch.int8 weights"):
+        kernels.simulate(operator, spikes((1, 2, 4)), weight.to(torch.int8), *rest)
 
 
 def test_the_choice_can_be_overridden(monkeypatch):
-    given, operator = spikes((1, 4, 10)), nn.Conv1d(4, 4, 1)
+    given, operator = spikes((1, 8, 10)), nn.Conv1d(8, 8, 1)
     monkeypatch.setenv("SPIKING_TASNET_KERNEL", "reference")
     assert kernels.choose(operator, given, operator.weight) == "reference"
     monkeypatch.setenv("SPIKING_TASNET_KERNEL", "fast")
-    with pytest.raises(ValueError, match="'fast' found, one of reference, event expected"):
+    with pytest.raises(ValueError, match="'fast' found, one of reference, event, fused expected"):
         kernels.choose(operator, given, operator.weight)
     monkeypatch.setenv("SPIKING_TASNET_KERNEL", "event")
-    grouped = nn.Conv1d(4, 4, 1, groups=2)
+    dense = Spikes(None, torch.zeros(40, 1, 8, 10, dtype=torch.bool), torch.ones(1), 40)
     with pytest.raises(ValueError, match="it cannot run"):
-        kernels.choose(grouped, given, grouped.weight)
+        kernels.choose(operator, dense, operator.weight)
     monkeypatch.delenv("SPIKING_TASNET_KERNEL")
-    assert kernels.choose(grouped, given, grouped.weight) == "reference"
+    assert kernels.choose(operator, dense, operator.weight) == "reference"
+    depthwise = nn.Conv1d(8, 8, 1, groups=8)  # a block of outputs for each of them would be waste
+    assert kernels.choose(depthwise, given, depthwise.weight) == "reference"
 
 
 @pytest.mark.parametrize("compiler", ["/nowhere/cc", "false"])

@@ -1,51 +1,53 @@
 """One interface to the simulation of a spiking layer; the kernel is chosen by device and shape.
 
 reference   plain PyTorch, readable as the equations; what every other kernel is tested against
-event       event-driven C for the CPU: one row-add a spike instead of a dense pass a step
+event       event-driven C for the CPU: one row-add an active input and window instead of a dense pass a step
+fused       Triton for CUDA: words unpacked and neurons fired in registers
 
-`SPIKING_TASNET_KERNEL=reference` (or `event`) overrides the choice.
+`SPIKING_TASNET_KERNEL=reference` (or `event`, `fused`) overrides the choice.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 from functools import cache
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
 from spiking_tasnet.snn.kernels import event, reference
-from spiking_tasnet.snn.spikes import Spikes
+from spiking_tasnet.snn.kernels.geometry import FRACTION_BITS
+from spiking_tasnet.snn.spikes import Spikes, count_bits
 
-__all__ = ["KERNELS", "choose", "simulate"]
+__all__ = ["FRACTION_BITS", "KERNELS", "choose", "count_spikes", "simulate"]
 
 logger = logging.getLogger(__name__)
-FRACTION_BITS = 8  # of the fixed-point grid of integer kernels
-KERNELS = ("reference", "event")
+KERNELS = ("reference", "event", "fused")
 
 
 def simulate(
-    operator: nn.Module, spikes: Spikes, weight: Tensor, current: Tensor, threshold: Tensor, v_init: float
+    operator: nn.Module,
+    spikes: Spikes,
+    weight: Tensor,
+    current: Tensor,
+    threshold: Tensor,
+    v_init: float,
+    membrane: Tensor | None = None,
 ) -> Tensor:
-    """Spikes of IF neurons behind `operator`, by the kernel that `choose` picks; arguments as `reference.simulate`."""
-    if choose(operator, spikes, weight) == "reference":
-        return reference.simulate(operator, spikes, weight, current, threshold, v_init)
-    linear = isinstance(operator, nn.Linear)
-    words = spikes.code.view(-1, 1, spikes.shape[-1]) if linear else spikes.code.transpose(1, 2)
-    geometry = {} if linear else {"stride": operator.stride[0], "dilation": operator.dilation[0]}
-    padding = 0 if linear else _padding(operator)
-    fired = event.conv1d_if(
-        words.contiguous(),
-        weight.unsqueeze(-1) if linear else weight,
-        current,
-        threshold,
-        v_init,
-        num_steps=spikes.num_steps,
-        padding=padding,
-        **geometry,
-    )
-    return fired.view(*spikes.shape[:-1], -1) if linear else fired.transpose(1, 2)
+    """Spikes of IF neurons behind `operator`, by the kernel that `choose` picks; arguments as `reference.simulate`.
+
+    Raises:
+        ValueError: dtypes that do not go together.
+    """
+    dtype = torch.int32 if weight.dtype == torch.int8 else weight.dtype
+    for name, values in (("current", current), ("threshold", threshold), ("membrane", membrane)):
+        if values is not None and values.dtype != dtype:
+            raise ValueError(f"{name} {values.dtype} found, {dtype} expected with {weight.dtype} weights")
+    kernel = _module(choose(operator, spikes, weight))
+    return kernel.simulate(operator, spikes, weight, current, threshold, v_init, membrane)
 
 
 def choose(operator: nn.Module, spikes: Spikes, weight: Tensor) -> str:
@@ -57,32 +59,42 @@ def choose(operator: nn.Module, spikes: Spikes, weight: Tensor) -> str:
     wanted = os.environ.get("SPIKING_TASNET_KERNEL", "")
     if wanted and wanted not in KERNELS:
         raise ValueError(f"SPIKING_TASNET_KERNEL={wanted!r} found, one of {', '.join(KERNELS)} expected")
-    fits = (
-        spikes.packed
-        and weight.dtype == torch.float32
-        and weight.device.type == "cpu"
-        and isinstance(operator, (nn.Linear, nn.Conv1d))
-        and getattr(operator, "groups", 1) == 1
-        and _padding(operator) is not None
-        and event.available()
-    )
-    if wanted == "event" and not fits:
-        raise ValueError(f"SPIKING_TASNET_KERNEL=event found, but it cannot run {operator}: unset it to fall back")
-    kernel = wanted or ("event" if fits else "reference")
+    fast = "fused" if weight.device.type == "cuda" else "event"
+    kernel = wanted or (fast if _runs(fast, operator, spikes, weight) and _pays(fast, operator) else "reference")
+    if wanted and not _runs(wanted, operator, spikes, weight):
+        raise ValueError(f"SPIKING_TASNET_KERNEL={wanted} found, but it cannot run {operator}: unset it to fall back")
     _tell(kernel, str(operator))
     return kernel
 
 
-def _padding(operator: nn.Module) -> int | None:
-    """Symmetric padding of a Conv1d, or None where the two sides differ."""
-    if not isinstance(operator, nn.Conv1d):
-        return 0
-    if operator.padding == "valid":
-        return 0
-    if operator.padding == "same":
-        total = operator.dilation[0] * (operator.kernel_size[0] - 1)
-        return total // 2 if total % 2 == 0 else None
-    return operator.padding[0]
+def count_spikes(words: Tensor) -> Tensor:
+    """Number of spikes in each int32 word, int32 (Eq. 6), whatever the device."""
+    if words.device.type == "cpu" and words.dtype == torch.int32 and event.available():
+        return event.count(words)
+    return count_bits(words)
+
+
+def _runs(kernel: str, operator: nn.Module, spikes: Spikes, weight: Tensor) -> bool:
+    module = _module(kernel)
+    if kernel == "reference":
+        return True
+    return module is not None and module.available() and module.fits(operator, spikes, weight)
+
+
+def _pays(kernel: str, operator: nn.Module) -> bool:
+    """Not where a group has a handful of outputs: the event kernel adds a block of them at a time."""
+    return kernel != "event" or getattr(operator, "groups", 1) == 1 or operator.out_channels // operator.groups >= 8
+
+
+@cache
+def _module(kernel: str) -> ModuleType | None:
+    """The module of a kernel; that of the GPU is loaded when there is one to run it."""
+    if kernel != "fused":
+        return {"reference": reference, "event": event}[kernel]
+    try:
+        return importlib.import_module("spiking_tasnet.snn.kernels.fused")
+    except ImportError:
+        return None
 
 
 @cache

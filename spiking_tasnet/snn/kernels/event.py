@@ -1,182 +1,122 @@
-"""Event-driven simulation on the CPU: `event_if.c`, compiled for this machine when it is first needed.
+"""Event-driven simulation on the CPU: tensors in and out of `event.c`, which describes the algorithm.
 
-The library goes to the user's cache folder under a name that says what it was built from, so another source,
-compiler or processor gets its own. Without a compiler there is no event kernel and the reference runs instead.
+Two passes: the active inputs of each input frame are listed by the pattern of their spikes, then each output frame
+adds up the weights of the inputs in the lists of its taps.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import logging
-import os
-import platform
-import shutil
-import subprocess
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["available", "conv1d_if"]
+from spiking_tasnet.snn.kernels.build import available, library
+from spiking_tasnet.snn.kernels.chunks import chunks
+from spiking_tasnet.snn.kernels.geometry import Geometry
+from spiking_tasnet.snn.kernels.parallel import spread
+from spiking_tasnet.snn.kernels.rows import Rows
+from spiking_tasnet.snn.spikes import Spikes
 
-logger = logging.getLogger(__name__)
-SOURCE = Path(__file__).with_name("event_if.c")
-FLAGS = ("-O3", "-shared", "-fPIC", "-std=c99")
-MAX_STEPS = 32
-MIN_FRAMES = 64  # a thread's share below which starting it costs more than it gives
+__all__ = ["available", "count", "fits", "simulate"]
+
+POOL_BYTES = 12 << 20  # of the lists kept at a time, the only large buffer beside the packed weights
+TABLE = 129  # int32 of each frame beside its list
+MAX_FAN_IN = 1 << 16  # an input's number in a list has 16 bits
+MAX_ROW_BYTES = 512  # and the place of its row 32
 
 
-class _Geometry(ctypes.Structure):
+class _Layer(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_int64)
-        for name in "n_frames chan_in out_frames chan_out kernel stride padding dilation num_steps".split()
+        for name in (
+            "height width chan_in fan_in out_height out_width chan_out fan_out kernel_h kernel_w stride_h stride_w "
+            "padding_h padding_w dilation_h dilation_w num_steps"
+        ).split()
     ]
 
 
-def available() -> bool:
-    """Whether the kernel is built, or can be."""
-    return _library() is not None
+def fits(operator: nn.Module, spikes: Spikes, weight: Tensor) -> bool:
+    """Whether this kernel can run the layer."""
+    fan_in, taps = weight.shape[1], weight.shape[2:].numel()
+    return (
+        spikes.packed
+        and weight.device.type == "cpu"
+        and weight.dtype in (torch.float32, torch.int8)
+        and isinstance(operator, (nn.Linear, nn.Conv1d, nn.Conv2d))
+        and fan_in <= MAX_FAN_IN
+        and fan_in * taps * MAX_ROW_BYTES < 1 << 32
+        and available()
+        and taps <= library().event_limit(1)
+    )
 
 
-def conv1d_if(
-    words: Tensor,
+def simulate(
+    operator: nn.Module,
+    spikes: Spikes,
     weight: Tensor,
     current: Tensor,
     threshold: Tensor,
     v_init: float,
-    *,
-    num_steps: int,
-    stride: int = 1,
-    padding: int = 0,
-    dilation: int = 1,
+    membrane: Tensor | None = None,
 ) -> Tensor:
-    """Spikes of IF neurons behind a 1-D convolution (Eq. 3-6), with float32 membranes.
+    """Spikes of IF neurons behind `operator`; arguments and result as `reference.simulate`.
 
-    Args:
-        words: presynaptic spikes, int32 (batch, n_frames, chan_in); bit t is a spike at step t.
-        weight: float32 (out, in, kernel), times the presynaptic threshold.
-        current: b / N_s, (out,).
-        threshold: theta > 0, (out,).
-        v_init: V[0] as a fraction of the threshold.
-        num_steps: N_s, 1 to 32.
-        stride: frames between outputs.
-        padding: frames without spikes at each end.
-        dilation: frames between taps.
+    Integer weights give the reference's spikes, float weights too up to the order of summation.
 
     Returns:
-        int32 words (batch, out_frames, out).
-
-    Raises:
-        ValueError: a dtype, shape or number of steps other than the above, or a kernel longer than its input.
+        int32 words (batch, out, *spatial), a view of channels-last memory, which is what the kernel reads and writes.
     """
-    batch, n_frames, chan_in = _checked(words, weight, num_steps)
-    out, _, kernel = weight.shape
-    out_frames = (n_frames + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-    if out_frames < 1:
-        raise ValueError(f"{n_frames} frames found, fewer than the kernel spans: pad them")
-    library, words = _library(), words.contiguous()
-    block = library.event_if_block()
-    spare = -out % block
-    rows = torch.nn.functional.pad(weight.detach(), (0, 0, 0, 0, 0, spare))
-    rows = rows.view(-1, block, chan_in, kernel).permute(0, 3, 2, 1).contiguous()
-    current = torch.nn.functional.pad(current.detach().float(), (0, spare)).contiguous()
-    threshold = torch.nn.functional.pad(threshold.detach().float(), (0, spare), value=float("inf")).contiguous()
-    fired = torch.empty(batch, out_frames, out, dtype=torch.int32)
-    geometry = _Geometry(n_frames, chan_in, out_frames, out, kernel, stride, padding, dilation, num_steps)
-
-    pointers = [tensor.data_ptr() for tensor in (words, rows, current, threshold)]
-    _spread(
-        batch * out_frames,
-        lambda begin, end: library.event_if(ctypes.byref(geometry), *pointers, v_init, begin, end, fired.data_ptr()),
-    )
-    return fired
+    geometry, linear = Geometry.of(operator, spikes.shape), isinstance(operator, nn.Linear)
+    weight, current, threshold = (values.detach().contiguous() for values in (weight, current, threshold))
+    words = (spikes.code if linear else spikes.code.movedim(1, -1)).contiguous()
+    spatial = spikes.shape[:-1] if linear else geometry.out_frames[: spikes.dim() - 1]
+    fired = torch.empty(*spatial, threshold.numel(), dtype=torch.int32)
+    state = given = None
+    if membrane is not None:
+        given = membrane if linear else membrane.movedim(1, -1)
+        state = given.contiguous()
+    for group in range(geometry.groups):
+        mine = slice(group * geometry.fan_out, (group + 1) * geometry.fan_out)
+        rows = Rows(weight[mine], current[mine], threshold[mine], v_init)
+        _run(geometry, spikes.num_steps, group, words, rows, state, fired)
+    if state is not given:
+        given.copy_(state)
+    return fired if linear else fired.movedim(-1, 1)
 
 
-def _spread(total: int, work: Callable[[int, int], None]) -> None:
-    """Call `work(begin, end)` on equal parts of range(total), on as many threads as torch may use."""
-    threads = max(1, min(torch.get_num_threads(), total // MIN_FRAMES))
-    if threads == 1:
-        work(0, total)
-    else:
-        edges = [total * part // threads for part in range(threads + 1)]
-        list(_pool(threads, os.getpid()).map(work, edges[:-1], edges[1:]))
+def count(words: Tensor) -> Tensor:
+    """Number of spikes in each int32 word, int32, in the layout of `words`."""
+    counts = torch.empty_like(words)
+    if counts.stride() != words.stride():  # no plain block of memory
+        words = words.contiguous()
+        counts = torch.empty_like(words)
+    spread(library().event_count, (words.data_ptr(),), (0, words.numel()), (counts.data_ptr(),), 1)
+    return counts
 
 
-def _checked(words: Tensor, weight: Tensor, num_steps: int) -> tuple[int, int, int]:
-    if words.dtype != torch.int32 or words.dim() != 3:
-        raise ValueError(f"{words.dtype} {tuple(words.shape)} found, int32 (batch, n_frames, chan_in) expected")
-    if weight.dtype != torch.float32 or weight.dim() != 3 or weight.shape[1] != words.shape[2]:
-        found = f"{weight.dtype} {tuple(weight.shape)}"
-        raise ValueError(f"weight {found} found, float32 (out, {words.shape[2]}, kernel) expected")
-    if not 1 <= num_steps <= MAX_STEPS:
-        raise ValueError(f"num_steps {num_steps} found, 1 to {MAX_STEPS} expected")
-    return tuple(words.shape)
+def _run(
+    geometry: Geometry, num_steps: int, group: int, words: Tensor, rows: Rows, state: Tensor | None, fired: Tensor
+) -> None:
+    """Fill the group's channels of `fired`, and of `state` if there is one."""
+    (batch, height, width), (_, *out_size) = geometry.frames, geometry.out_frames
+    chan = (words.shape[-1], geometry.fan_in), (fired.shape[-1], geometry.fan_out)
+    taps = (value for pair in geometry[2:6] for value in pair)
+    layer = ctypes.byref(_Layer(height, width, *chan[0], *out_size, *chan[1], *taps, num_steps))
+    source = words.data_ptr() + 4 * group * geometry.fan_in
+    targets = [t if t is None else t.data_ptr() + 4 * group * geometry.fan_out for t in (state, fired)]
+    kernel, slack = library(), library().event_limit(0)
 
-
-@cache
-def _pool(threads: int, pid: int) -> ThreadPoolExecutor:
-    """Threads of this process; a forked child makes its own."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="event_if")
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    try:
-        library = ctypes.CDLL(str(_built()))
-    except (OSError, subprocess.SubprocessError) as error:
-        reason = getattr(error, "stderr", None) or error
-        logger.warning(
-            "the event-driven kernel cannot be built (%s): spiking layers run on the slower reference; "
-            "install a C compiler (Debian, Ubuntu: apt-get install gcc)",
-            " ".join(str(reason).split()),
-        )
-        return None
-    pointer, integer = ctypes.c_void_p, ctypes.c_int64
-    library.event_if_block.restype = integer
-    library.event_if.argtypes = [*[pointer] * 5, ctypes.c_float, integer, integer, pointer]
-    library.event_if.restype = None
-    return library
-
-
-def _built() -> Path:
-    """Path of the library, built if there is none yet: under a name of its own, then renamed."""
-    compiler = shutil.which(os.environ.get("CC") or "cc") or shutil.which("gcc")
-    if compiler is None:
-        raise FileNotFoundError("no C compiler found")
-    native = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
-    parts = (SOURCE.read_text(encoding="utf-8"), " ".join(FLAGS), version, platform.platform(), _processor())
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    target = _cache_dir() / f"event_if-{key}.so"
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp.so")
-    try:
-        for flags in ((*FLAGS, native), FLAGS):
-            command = [compiler, *flags, str(SOURCE), "-o", str(temporary)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                os.replace(temporary, target)
-                return target
-    finally:
-        temporary.unlink(missing_ok=True)
-    raise subprocess.CalledProcessError(done.returncode, compiler, stderr=done.stderr or None)
-
-
-def _cache_dir() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "spiking_tasnet"
-
-
-def _processor() -> str:
-    """What `native` stands for here."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+    lengths = torch.empty(batch * height * width, dtype=torch.int32)
+    spread(kernel.event_lengths, (layer, source), (0, len(lengths)), (lengths.data_ptr(),), geometry.fan_in)
+    starts = torch.zeros(len(lengths) + 1, dtype=torch.int64)
+    torch.cumsum(lengths + slack, 0, out=starts[1:])
+    size = 2 * starts + 4 * TABLE * torch.arange(len(starts))
+    for (first, last), out in chunks(geometry, size.numpy(), POOL_BYTES):
+        places = starts[first : last + 1] - starts[first]
+        pool = torch.empty(int(places[-1]) + slack, dtype=torch.int16)
+        table = torch.empty(last - first, TABLE, dtype=torch.int32)
+        lists = [places.data_ptr(), table.data_ptr(), pool.data_ptr()]
+        spread(kernel.event_lists, (layer, source, first), (first, last), lists, 8 * geometry.fan_in)
+        given = layer, *rows.pointers(), first, *lists
+        spread(rows.function("run"), given, out, targets, rows.taps * geometry.fan_in * geometry.fan_out)

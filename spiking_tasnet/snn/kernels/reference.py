@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn.neuron import integrate_and_fire
+from spiking_tasnet.snn.kernels.geometry import FRACTION_BITS, start
+from spiking_tasnet.snn.neuron import fire
 from spiking_tasnet.snn.operators import apply_operator, per_channel
 from spiking_tasnet.snn.spikes import Spikes, pack
 
 
 def simulate(
-    operator: nn.Module, spikes: Spikes, weight: Tensor, current: Tensor, threshold: Tensor, v_init: float
+    operator: nn.Module,
+    spikes: Spikes,
+    weight: Tensor,
+    current: Tensor,
+    threshold: Tensor,
+    v_init: float,
+    membrane: Tensor | None = None,
 ) -> Tensor:
     """Spikes of IF neurons behind `operator` (Eq. 3-6).
 
@@ -22,18 +27,27 @@ def simulate(
     Args:
         operator: gives the geometry; its own weights are not read.
         spikes: the presynaptic spikes, (batch, chan, ...).
-        weight: theta_{l-1} W, shaped like the operator's.
-        current: b / N_s, (out,).
-        threshold: theta_l, (out,).
-        v_init: V[0] as a fraction of the threshold.
+        weight: theta_{l-1} W, shaped like the operator's; or int8, W in units of its least significant bit.
+        current: b / N_s, (out,); with int8 weights int32, in units of LSB x theta_{l-1} / 2**FRACTION_BITS.
+        threshold: theta_l, (out,), in the dtype and unit of `current`.
+        v_init: V[0] as a fraction of the threshold, rounded to an integer with int8 weights.
+        membrane: V[0] in place of v_init's, in the dtype and unit of `current` and shaped like the output; it is
+            left at V after the last step, so that the next window goes on from there.
 
     Returns:
         The code of `Spikes`: int32 words (batch, out, ...), or a bool train when N_s > 32.
     """
 
-    def currents() -> Iterator[Tensor]:
-        for step in range(spikes.num_steps):
-            yield apply_operator(operator, spikes.step(step), weight, current)
+    def z(step: int) -> Tensor:
+        if weight.dtype != torch.int8:
+            return apply_operator(operator, spikes.step(step).to(weight.dtype), weight, current)
+        sums = apply_operator(operator, spikes.step(step).double(), weight.double())  # float64 holds them exactly
+        return (sums.to(torch.int32) << FRACTION_BITS) + per_channel(operator, current)
 
-    train, _ = integrate_and_fire(currents(), per_channel(operator, threshold), v_init)
-    return pack(train) if spikes.packed else train.to(torch.bool)
+    train, v = [], per_channel(operator, start(threshold, v_init)) if membrane is None else membrane
+    for step in range(spikes.num_steps):
+        s, v = fire(v, z(step), per_channel(operator, threshold))
+        train.append(s)
+    if membrane is not None:
+        membrane.copy_(v)
+    return pack(torch.stack(train)) if spikes.packed else torch.stack(train)

@@ -1,0 +1,159 @@
+/* Event-driven integrate-and-fire neurons behind a Linear, Conv1d or Conv2d (Eq. 3-6).
+ *
+ * Work follows the spikes. Time is cut into windows of 4 steps, and an input is known in a window by the pattern of its
+ * spikes, one of 15. For each output frame and window every active input adds its row of weights once, to the sum of
+ * its pattern; the 15 sums then give the 4 currents (event_variant.c). A neuron that spikes 3.9 times costs about two
+ * row-adds. Which inputs have which pattern is sorted out once per input frame and read by all taps and output blocks.
+ *
+ * A frame is a pixel of Conv2d, a frame of Conv1d (width 1), an item of Linear (1 tap). Groups are run one by one:
+ * pointers to words and fired then point to the group's first channel, and chan_in, chan_out are strides.
+ *
+ * words   (frames, chan_in)            int32, bit t: a spike at step t
+ * table   (frames, BUCKETS + 1)        where the inputs of bucket window * 16 + pattern begin in the frame's list
+ * pool    lists of inputs, uint16; that of a frame begins at `starts` and has SLACK to spare behind it
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW 4
+#define PATTERNS 16
+#define BUCKETS (8 * PATTERNS)
+#define SLACK 16             /* entries that a vector may read or write beyond a list */
+#define TILE 64              /* most output frames between two visits of a block of weights */
+#define TILE_ENTRIES 32768   /* most entries of merged lists in that time: they share the second-level cache with it */
+#ifdef __AVX512BW__
+#define VECTOR 64
+#else
+#define VECTOR 32
+#endif
+#define AHEAD 8              /* entries between a row that is added and the one that is fetched meanwhile */
+#define MAX_TAPS 1024
+#define VECTORS 8/* sums of one pattern, in registers */
+
+typedef struct {
+    int64_t height, width, chan_in, fan_in, out_height, out_width, chan_out, fan_out;
+    int64_t kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, num_steps;
+} geometry_t;
+
+int64_t event_limit(int64_t which) { return which ? MAX_TAPS : SLACK; }
+
+static uint32_t used_bits(int64_t num_steps) { return num_steps < 32 ? (1u << num_steps) - 1 : 0xFFFFFFFFu; }
+
+/* Length of the list of each frame from begin to end: windows with spikes, over its inputs. */
+void event_lengths(const geometry_t *g, const int32_t *words, int64_t begin, int64_t end, int32_t *lengths)
+{
+    uint32_t used = used_bits(g->num_steps);
+    for (int64_t frame = begin; frame < end; frame++) {
+        const int32_t *word = words + frame * g->chan_in;
+        uint32_t total = 0;
+        for (int64_t i = 0; i < g->fan_in; i++) {
+            uint32_t x = (uint32_t)word[i] & used;
+            x |= x >> 1;
+            x = (x | x >> 2) & 0x11111111u;
+            x = (x + (x >> 4)) & 0x03030303u; /* up to 2 a byte: a product adds the bytes up */
+            total += (x * 0x01010101u) >> 24;
+        }
+        lengths[frame] = (int32_t)total;
+    }
+}
+
+/* Lists of the frames from begin to end; frame 0 of table and starts is frame `first` of words. */
+int event_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_t begin, int64_t end,
+                const int64_t *starts, uint32_t *table, uint16_t *pool)
+{
+    int64_t capacity = g->fan_in + SLACK, windows = (g->num_steps + WINDOW - 1) / WINDOW;
+    uint32_t used = used_bits(g->num_steps);
+    uint16_t *scratch = malloc(sizeof(uint16_t) * (size_t)(BUCKETS + 1) * (size_t)capacity);
+    if (!scratch)
+        return 1;
+    uint16_t *active = scratch + BUCKETS * capacity;
+    for (int64_t frame = begin; frame < end; frame++) {
+        const int32_t *word = words + frame * g->chan_in;
+        uint16_t *head[BUCKETS];
+        int64_t n_active = 0;
+        for (int64_t i = 0; i < g->fan_in; i++) { /* no branches: what is silent cannot be predicted */
+            active[n_active] = (uint16_t)i;
+            n_active += ((uint32_t)word[i] & used) != 0;
+        }
+        for (int bucket = 0; bucket < BUCKETS; bucket++)
+            head[bucket] = scratch + bucket * capacity;
+        for (int64_t n = 0; n < n_active; n++) {
+            uint32_t x = (uint32_t)word[active[n]] & used;
+            for (int window = 0; window < 8; window++, x >>= WINDOW)
+                *head[window * PATTERNS + (x & 15)]++ = active[n];
+        }
+        uint32_t *ends = table + (frame - first) * (BUCKETS + 1);
+        uint16_t *list = pool + starts[frame - first];
+        uint32_t position = 0;
+        for (int bucket = 0; bucket < BUCKETS; bucket++) {
+            ends[bucket] = position;
+            if (bucket % PATTERNS == 0 || bucket / PATTERNS >= windows)
+                continue;
+            const uint16_t *from = scratch + bucket * capacity;
+            uint32_t length = (uint32_t)(head[bucket] - from);
+            for (uint32_t n = 0; n < length; n += SLACK)
+                memcpy(list + position + n, from + n, sizeof(uint16_t) * SLACK);
+            position += length;
+        }
+        ends[BUCKETS] = position;
+    }
+    free(scratch);
+    return 0;
+}
+
+/* Number of spikes in each word. */
+void event_count(const int32_t *words, int64_t begin, int64_t end, int32_t *counts)
+{
+    for (int64_t i = begin; i < end; i++)
+        counts[i] = __builtin_popcount((uint32_t)words[i]);
+}
+
+/* Sums of the negative and of the positive weights of each output, weight (outs, size). */
+void event_reach(const int8_t *weight, int64_t size, int64_t begin, int64_t end, int32_t *negative, int32_t *positive)
+{
+    for (int64_t out = begin; out < end; out++) {
+        int32_t sum = 0, magnitude = 0;
+        for (int64_t i = 0; i < size; i++) {
+            int32_t w = weight[out * size + i];
+            sum += w;
+            magnitude += w < 0 ? -w : w;
+        }
+        negative[out] = (magnitude - sum) / 2;
+        positive[out] = (magnitude + sum) / 2;
+    }
+}
+
+typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias));
+typedef uint16_t inputs_t __attribute__((vector_size(2 * SLACK), aligned(2), may_alias));
+typedef uint32_t offsets_t __attribute__((vector_size(4 * SLACK), aligned(4), may_alias));
+#define PASTE2(a, b) a##_##b
+#define PASTE(a, b) PASTE2(a, b)
+#define NAME(function) PASTE(function, VARIANT)
+
+#define VARIANT float32 /* float weights, float sums */
+#define GIVEN float
+#define ROW float
+#define SUM float
+#define STATE float
+#define INPUT(z, negative) (z)
+#define BYTES 0
+#include "event_variant.c"
+
+#define VARIANT int32 /* int8 weights whose sums may need more than 16 bits */
+#define GIVEN int8_t
+#define ROW int32_t
+#define SUM int32_t
+#define STATE int32_t
+#define INPUT(z, negative) ((z) << FRACTION_BITS)
+#define BYTES 0
+#include "event_variant.c"
+
+#define VARIANT int16 /* int8 weights, sums modulo 2^16 */
+#define GIVEN int8_t
+#define ROW int8_t
+#define SUM uint16_t
+#define STATE int32_t
+#define INPUT(z, negative) (__builtin_convertvector((z) + (negative), mask_t) << FRACTION_BITS)
+#define BYTES 1
+#include "event_variant.c"

@@ -1,0 +1,254 @@
+/* The part of event.c that depends on the type of the weights; included once for each.
+ *
+ * GIVEN is the type of the weights, ROW that of a packed row, SUM that of the sums of a pattern, STATE that of the
+ * membranes, INPUT the current of a step as it enters them. A row holds BLOCK outputs: VECTORS registers of sums.
+ *
+ * BYTES: two 8-bit weights share each 16-bit lane: a in the high byte, b + 128 in the low one. One sum takes whole lanes,
+ * 256 a + b + 128, one takes the high bytes, a; both modulo 2^16. They give the sums of a and b after the folds, which
+ * are linear: three instructions for 32 weights where widening takes four or more. Modulo 2^16 is enough: the true
+ * currents lie between -`negative` and the sum of positive weights, less than 2^16 apart, and start from `negative`.
+ */
+#define LANES (VECTOR / (int)sizeof(SUM))
+#define BLOCK (VECTORS * LANES)
+#define ROW_BYTES (BLOCK * (int)sizeof(ROW))
+#define vec NAME(vec)
+#define state_t NAME(state_t)
+#define part_t NAME(part_t)
+typedef SUM vec __attribute__((vector_size(VECTOR), may_alias));
+typedef STATE state_t __attribute__((vector_size(VECTOR), aligned(4), may_alias)); /* 32-bit states, as many sums */
+typedef SUM part_t __attribute__((vector_size(VECTOR * sizeof(SUM) / 4), aligned(2), may_alias));
+#if BYTES
+typedef int16_t NAME(lanes) __attribute__((vector_size(VECTOR), may_alias));
+#endif
+
+int64_t NAME(event_block)(void) { return BLOCK; }
+
+/* Rows (block, tap, input, BLOCK) of weight (fan_out, fan_in, taps), for the blocks from begin to end. */
+void NAME(event_pack)(const GIVEN *weight, int64_t fan_out, int64_t fan_in, int64_t taps, int64_t begin, int64_t end,
+                      ROW *rows)
+{
+    enum { LINE = 64 / sizeof(GIVEN) }; /* one cache line of each output at a time */
+    ROW line[LINE][BLOCK];
+    int64_t size = fan_in * taps;
+    memset(line, 0, sizeof line);
+    for (int64_t block = begin; block < end; block++) {
+        int64_t width = fan_out - block * BLOCK < BLOCK ? fan_out - block * BLOCK : BLOCK;
+        const GIVEN *from = weight + block * BLOCK * size;
+        ROW *to = rows + block * size * BLOCK;
+        for (int64_t start = 0; start < size; start += LINE) {
+            int64_t length = size - start < LINE ? size - start : LINE;
+            for (int64_t out = 0; out < width; out++) {
+#if BYTES
+                int64_t lane = out % (2 * LANES), high = lane >= LANES;
+                int64_t place = out - lane + 2 * (lane - high * LANES) + high;
+                for (int64_t n = 0; n < length; n++)
+                    line[n][place] = (ROW)(from[out * size + start + n] + (high ? 0 : 128));
+#else
+                for (int64_t n = 0; n < length; n++)
+                    line[n][out] = (ROW)from[out * size + start + n];
+#endif
+            }
+            for (int64_t n = 0; n < length; n++) {
+                int64_t tap = (start + n) % taps, input = (start + n) / taps;
+                memcpy(to + (tap * fan_in + input) * BLOCK, line[n], sizeof line[n]);
+            }
+        }
+    }
+}
+
+/* Sum of the rows of one list. */
+static inline void NAME(add_rows)(const uint32_t *entry, const uint32_t *end, const char *rows, vec *restrict sums)
+{
+    vec sum[VECTORS];
+#if BYTES
+    SUM offset = (SUM)(-128 * (end - entry));
+    for (int k = 0; k < VECTORS / 2; k++) {
+        sum[k] = (vec){0} + offset;
+        sum[k + VECTORS / 2] = (vec){0};
+    }
+    for (; entry < end; entry++) {
+        const vec *row = (const vec *)(rows + *entry);
+        for (int byte = 0; byte < ROW_BYTES; byte += 64)
+            __builtin_prefetch(rows + entry[AHEAD] + byte);
+        for (int k = 0; k < VECTORS / 2; k++) {
+            vec lanes = row[k];
+#ifdef __AVX2__
+            __asm__("" : "+x"(lanes)); /* a register: gcc would read memory once for each of its two uses */
+#endif
+            sum[k] += lanes;
+            sum[k + VECTORS / 2] += (vec)((NAME(lanes))lanes >> 8);
+        }
+    }
+#else
+    for (int k = 0; k < VECTORS; k++)
+        sum[k] = (vec){0};
+    for (; entry < end; entry++) {
+        const vec *row = (const vec *)(rows + *entry);
+        for (int byte = 0; byte < ROW_BYTES; byte += 64)
+            __builtin_prefetch(rows + entry[AHEAD] + byte);
+        for (int k = 0; k < VECTORS; k++)
+            sum[k] += row[k];
+    }
+#endif
+    for (int k = 0; k < VECTORS; k++)
+        sums[k] = sum[k];
+}
+
+/* Currents z of the 4 steps from the sums of the 15 patterns: 22 additions where the definition has 28. */
+static inline void NAME(fold)(vec (*restrict sums)[VECTORS], vec (*restrict z)[VECTORS])
+{
+    for (int k = 0; k < VECTORS; k++) {
+        vec a[8], last = sums[8][k];
+        for (int p = 1; p < 8; p++) {
+            last += sums[8 + p][k];
+            a[p] = sums[p][k] + sums[8 + p][k];
+        }
+        z[3][k] = last;
+        z[2][k] = (a[4] + a[5]) + (a[6] + a[7]);
+        z[1][k] = (a[2] + a[6]) + (a[3] + a[7]);
+        z[0][k] = (a[1] + a[5]) + (a[3] + a[7]);
+    }
+#if BYTES
+    for (int step = 0; step < WINDOW; step++)
+        for (int k = 0; k < VECTORS / 2; k++) {
+            vec whole = z[step][k], high = z[step][k + VECTORS / 2];
+            sums[step][2 * k] = whole - (high << 8);
+            sums[step][2 * k + 1] = high;
+        }
+    memcpy(z, sums, sizeof(vec) * VECTORS * WINDOW);
+#endif
+}
+
+/* Integrate and fire over `steps` steps from step `first`. */
+static inline __attribute__((always_inline)) void NAME(scan)(const SUM (*z)[BLOCK], int64_t steps, int64_t first,
+                                                             const STATE *current, const STATE *threshold,
+                                                             const SUM *negative, STATE *v, uint32_t *code)
+{
+    for (int out = 0; out < BLOCK; out += VECTOR / 4) {
+        state_t state = *(const state_t *)(v + out), bias = *(const state_t *)(current + out);
+        state_t theta = *(const state_t *)(threshold + out);
+        mask_t bits = {0};
+        (void)negative;
+        for (int64_t step = 0; step < steps; step++) {
+            state_t charged = state + (INPUT(*(const part_t *)(z[step] + out), *(const part_t *)(negative + out)) + bias);
+            mask_t fires = charged >= theta;
+            state = charged - (state_t)((mask_t)theta & fires);
+            bits |= fires & (1 << step);
+        }
+        *(state_t *)(v + out) = state;
+        *(mask_t *)(code + out) |= bits << (int)first;
+    }
+}
+
+/* Spikes of one block of outputs of one frame, whose merged list begins at `entries`. */
+static void NAME(fire)(const uint32_t *entries, const uint32_t *ends, const char *rows, int64_t num_steps,
+                       const STATE *current, const STATE *threshold, const SUM *negative, STATE *v, uint32_t *code)
+{
+    vec sums[PATTERNS][VECTORS], z[WINDOW][VECTORS];
+    for (int64_t first = 0; first < num_steps; first += WINDOW) {
+        const uint32_t *bucket = ends + first / WINDOW * PATTERNS;
+        for (int pattern = 1; pattern < PATTERNS; pattern++)
+            NAME(add_rows)(entries + bucket[pattern], entries + bucket[pattern + 1], rows, sums[pattern]);
+        NAME(fold)(sums, z);
+        const SUM(*folded)[BLOCK] = (const SUM(*)[BLOCK])z;
+        if (num_steps - first >= WINDOW)
+            NAME(scan)(folded, WINDOW, first, current, threshold, negative, v, code);
+        else
+            NAME(scan)(folded, num_steps - first, first, current, threshold, negative, v, code);
+    }
+}
+
+/* Lists of the taps of output frame `frame` in one, as offsets of rows; returns where it ends. */
+static uint32_t NAME(merge)(const geometry_t *g, int64_t frame, int64_t first, const int64_t *starts,
+                            const uint32_t *table, const uint16_t *pool, uint32_t *entries, uint32_t *ends)
+{
+    int64_t area = g->out_height * g->out_width, taps = 0;
+    int64_t item = frame / area, row = frame % area / g->out_width, column = frame % g->out_width;
+    const uint16_t *lists[MAX_TAPS];
+    const uint32_t *tables[MAX_TAPS];
+    uint32_t bases[MAX_TAPS], position = 0;
+    for (int64_t i = 0; i < g->kernel_h; i++) {
+        int64_t y = row * g->stride_h - g->padding_h + i * g->dilation_h;
+        for (int64_t j = 0; j < g->kernel_w; j++) {
+            int64_t x = column * g->stride_w - g->padding_w + j * g->dilation_w;
+            if (y < 0 || y >= g->height || x < 0 || x >= g->width)
+                continue;
+            int64_t source = (item * g->height + y) * g->width + x - first;
+            lists[taps] = pool + starts[source];
+            tables[taps] = table + source * (BUCKETS + 1);
+            bases[taps++] = (uint32_t)((i * g->kernel_w + j) * g->fan_in * ROW_BYTES);
+        }
+    }
+    int64_t windows = (g->num_steps + WINDOW - 1) / WINDOW;
+    for (int64_t bucket = 0; bucket < windows * PATTERNS; bucket++) {
+        ends[bucket] = position;
+        if (bucket % PATTERNS == 0)
+            continue;
+        for (int64_t tap = 0; tap < taps; tap++) {
+            const uint16_t *from = lists[tap] + tables[tap][bucket];
+            uint32_t length = tables[tap][bucket + 1] - tables[tap][bucket];
+            for (uint32_t n = 0; n < length; n += SLACK)
+                *(offsets_t *)(entries + position + n) =
+                    __builtin_convertvector(*(const inputs_t *)(from + n), offsets_t) * ROW_BYTES + bases[tap];
+            position += length;
+        }
+    }
+    ends[windows * PATTERNS] = position;
+    return position;
+}
+
+/* Spikes of the output frames from begin to end. Frame 0 of table and starts is frame `first` of words; current,
+ * threshold, initial and negative have a value an output, up to a whole block; membrane (frames, chan_out) may be NULL. */
+int NAME(event_run)(const geometry_t *g, const ROW *rows, const STATE *current, const STATE *threshold,
+                    const STATE *initial, const SUM *negative, int64_t first, const int64_t *starts,
+                    const uint32_t *table, const uint16_t *pool, int64_t begin, int64_t end, STATE *membrane,
+                    int32_t *fired)
+{
+    int64_t taps = g->kernel_h * g->kernel_w, size = taps * g->fan_in, blocks = (g->fan_out + BLOCK - 1) / BLOCK;
+    int64_t longest = size * ((g->num_steps + WINDOW - 1) / WINDOW) + SLACK;
+    uint32_t(*ends)[BUCKETS + 1] = malloc(sizeof *ends * TILE);
+    uint32_t *entries = malloc(sizeof(uint32_t) * (size_t)(TILE_ENTRIES + longest));
+    int failed = !ends || !entries;
+    while (begin < end && !failed) {
+        uint32_t offsets[TILE], position = 0;
+        int64_t tile = 0;
+        for (; tile < TILE && begin + tile < end && position < TILE_ENTRIES; tile++) {
+            offsets[tile] = position;
+            position += NAME(merge)(g, begin + tile, first, starts, table, pool, entries + position, ends[tile]);
+        }
+        for (int64_t block = 0; block < blocks; block++) {
+            int64_t out = block * BLOCK, width = g->fan_out - out < BLOCK ? g->fan_out - out : BLOCK;
+            for (int64_t n = 0; n < tile; n++) {
+                STATE v[BLOCK] __attribute__((aligned(VECTOR)));
+                uint32_t code[BLOCK] __attribute__((aligned(VECTOR))) = {0};
+                int64_t place = (begin + n) * g->chan_out + out;
+                memcpy(v, initial + out, sizeof v);
+                if (membrane)
+                    memcpy(v, membrane + place, sizeof(STATE) * (size_t)width);
+                NAME(fire)(entries + offsets[n], ends[n], (const char *)(rows + block * size * BLOCK), g->num_steps,
+                           current + out, threshold + out, negative + out, v, code);
+                memcpy(fired + place, code, sizeof(uint32_t) * (size_t)width);
+                if (membrane)
+                    memcpy(membrane + place, v, sizeof(STATE) * (size_t)width);
+            }
+        }
+        begin += tile;
+    }
+    free(ends);
+    free(entries);
+    return failed;
+}
+
+#undef LANES
+#undef BLOCK
+#undef ROW_BYTES
+#undef vec
+#undef state_t
+#undef part_t
+#undef VARIANT
+#undef GIVEN
+#undef ROW
+#undef SUM
+#undef STATE
+#undef INPUT
+#undef BYTES

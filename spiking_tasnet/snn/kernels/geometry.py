@@ -1,0 +1,75 @@
+"""What every kernel needs to know of an operator, and the fixed point of integer weights."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+FRACTION_BITS = 8
+"""Integer weights: currents and thresholds are int32, in units of (weight LSB x theta_{l-1}) / 2**FRACTION_BITS."""
+
+
+class Geometry(NamedTuple):
+    """An operator seen as a 2-D convolution over frames, of which Conv1d has width 1 and Linear a single tap.
+
+    Attributes:
+        frames: (batch, height, width) of the input.
+        out_frames: (batch, out_height, out_width).
+        kernel: taps, (height, width); stride, padding (before the first frame) and dilation likewise.
+        groups: how many.
+        fan_in: input channels of a group.
+        fan_out: output channels of a group.
+    """
+
+    frames: tuple[int, int, int]
+    out_frames: tuple[int, int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+    fan_in: int
+    fan_out: int
+
+    @classmethod
+    def of(cls, operator: nn.Module, shape: torch.Size) -> Geometry:
+        """Geometry of `operator` on neurons of `shape`.
+
+        Raises:
+            ValueError: the operator has other inputs, or spans more frames than there are.
+        """
+        linear = isinstance(operator, nn.Linear)
+        chan_in = operator.in_features if linear else operator.in_channels
+        found = shape[-1] if linear else shape[1]
+        if found != chan_in or (not linear and len(shape) != operator.weight.dim()):
+            raise ValueError(f"spikes {tuple(shape)} found, {chan_in} inputs expected by {operator}")
+        if linear:
+            one, frames = (1, 1), (1, shape[:-1].numel(), 1)
+            return cls(frames, frames, one, one, (0, 0), one, 1, chan_in, operator.out_features)
+        frames = (shape[0], *shape[2:], *(1,) * (4 - len(shape)))
+        kernel, stride, dilation = (_pair(getattr(operator, name)) for name in ("kernel_size", "stride", "dilation"))
+        spans = [reach * (taps - 1) for reach, taps in zip(dilation, kernel, strict=True)]
+        if operator.padding == "same":  # as torch: the odd frame goes behind the last one
+            padding, total = tuple(span // 2 for span in spans), spans
+        else:
+            padding = (0, 0) if operator.padding == "valid" else _pair(operator.padding, 0)
+            total = [2 * pad for pad in padding]
+        out = tuple((frames[axis + 1] + total[axis] - spans[axis] - 1) // stride[axis] + 1 for axis in range(2))
+        if min(out) < 1:
+            raise ValueError(f"spikes {tuple(shape)} found, fewer frames than the kernel spans: pad them")
+        groups = operator.groups
+        fans = chan_in // groups, operator.out_channels // groups
+        return cls(frames, (shape[0], *out), kernel, stride, padding, dilation, groups, *fans)
+
+
+def _pair(values: tuple[int, ...], missing: int = 1) -> tuple[int, int]:
+    return values if len(values) == 2 else (values[0], missing)
+
+
+def start(threshold: Tensor, v_init: float) -> Tensor:
+    """V[0] of each channel, (out,): v_init x threshold, rounded where the membrane is an integer."""
+    if threshold.dtype == torch.int32:
+        return torch.round(threshold.double() * v_init).to(torch.int32)
+    return threshold * v_init
