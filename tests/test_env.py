@@ -47,7 +47,7 @@ def test_made_once_then_quick_and_silent(project):
     first = project()
     assert first.returncode == 0 and "making" in first.stderr and len(first.stderr.splitlines()) == 1
     assert first.stdout == f"python: {project.root}/.venv/bin/python\n"
-    assert "--constraint constraints.txt --editable .[test,espeak]" in project.calls.read_text()
+    assert "--constraint constraints.txt --editable .[test,espeak,vision]" in project.calls.read_text()
     second = project()
     assert (second.returncode, second.stderr, second.stdout) == (0, "", first.stdout)
     assert len(project.calls.read_text().splitlines()) == 1

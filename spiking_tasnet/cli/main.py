@@ -21,6 +21,11 @@ COMMANDS = {
     "score": ("score", "score a folder of separations against a Kaldi data folder"),
     "report": ("report", "write RESULTS.md, results.json, the learning curves and the listening page"),
     "separate": ("separate", "separate your own recordings"),
+    "vision-data": ("vision_data", "bring MNIST, CIFAR-10 or an ImageNet-like folder into one form"),
+    "vision-train": ("vision_train", "train or convert an image network by one of the methods"),
+    "vision-test": ("vision_test", "test every method of a vision experiment, and count operations"),
+    "vision-report": ("vision_report", "write RESULTS.md, results.csv and curves.png of a vision experiment"),
+    "paper": ("paper", "make a table or figure of the paper: picture and CSV"),
 }
 
 

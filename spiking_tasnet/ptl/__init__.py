@@ -17,17 +17,21 @@ sampler     the order of an epoch
 
 from spiking_tasnet.ptl.callback import ProgressiveTandemLearning
 from spiking_tasnet.ptl.config import PTLConfig
+from spiking_tasnet.ptl.end_to_end import EndToEnd
 from spiking_tasnet.ptl.fit import fit
 from spiking_tasnet.ptl.history import BestState, run_facts
+from spiking_tasnet.ptl.rate import simulate_rate
 from spiking_tasnet.ptl.resume import EpochCheckpoint
 from spiking_tasnet.ptl.schedule import StageRecord
 
 __all__ = [
     "BestState",
+    "EndToEnd",
     "EpochCheckpoint",
     "PTLConfig",
     "ProgressiveTandemLearning",
     "StageRecord",
     "fit",
     "run_facts",
+    "simulate_rate",
 ]

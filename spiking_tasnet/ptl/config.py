@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,14 +47,14 @@ class PTLConfig:
             raise ValueError("ptl: percentile in (0, 100] and v_init in [0, 1) expected")
         Constraints(self.weight_bits, self.per_channel, self.fan_in)
 
-    def settings(self, method: str = "tandem", **more: Any) -> SpikingSettings:
-        """The part of it that says how a layer spikes; `more` are fields of `SpikingSettings`."""
-        return SpikingSettings(
+    def settings(self, method: str = "tandem", **changes: Any) -> SpikingSettings:
+        """The part of it that says how a layer spikes; `changes` are fields of `SpikingSettings`."""
+        settings = SpikingSettings(
             method=method,
             num_steps=self.num_steps,
             percentile=self.percentile,
             channel_wise=self.channel_wise,
             v_init=self.v_init,
             constraints=Constraints(self.weight_bits, self.per_channel, self.fan_in),
-            **more,
         )
+        return dataclasses.replace(settings, **changes)

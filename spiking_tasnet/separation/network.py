@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spiking_tasnet.config import build
-from spiking_tasnet.files import whole_file
+from spiking_tasnet.model_file import read_model, write_model
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.snn import ConvertibleLayer, convertible_layers
 
@@ -103,17 +103,7 @@ class TasNet(nn.Module):
 
 def save_model(path: str | Path, network: TasNet, **extra: Any) -> None:
     """Write a model that rebuilds itself from its own stored sizes; `extra` holds plain numbers and text."""
-    contents = {
-        "format": FORMAT,
-        "model": dataclasses.asdict(network.config),
-        "state_dict": network.state_dict(),
-        "extra": extra,
-    }
-    with whole_file(path) as temporary:
-        try:
-            torch.save(contents, temporary)
-        except RuntimeError as error:  # torch's own writer does not raise OSError
-            raise OSError(f"{path}: cannot be written ({error}); is the disk full?") from None
+    write_model(path, FORMAT, dataclasses.asdict(network.config), network, **extra)
 
 
 def load_model(path: str | Path) -> TasNet:
@@ -123,21 +113,5 @@ def load_model(path: str | Path) -> TasNet:
         FileNotFoundError: no such file.
         ValueError: not a model of ours, or one whose weights do not fit its own sizes.
     """
-    try:
-        contents = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such model; train one with egs/mini-2mix/run.sh --stage 0") from None
-    except OSError:
-        raise
-    except Exception as error:  # a damaged file can raise almost anything in the unpickler
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path}: not a model file ({reason}); give a model.pt that this toolkit wrote") from None
-    if not isinstance(contents, dict) or contents.get("format") != FORMAT:
-        raise ValueError(f"{path}: a checkpoint of another program found, a model.pt of this toolkit expected")
-    network = TasNet(build(ModelConfig, contents["model"], str(path)))
-    try:
-        network.load_state_dict(contents["state_dict"])
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"{path}: a checkpoint of another network found ({reason}); name another --model") from None
-    return network.eval()
+    hint = "train one with egs/mini-2mix/run.sh --stage 0"
+    return read_model(path, FORMAT, lambda sizes: TasNet(build(ModelConfig, sizes, str(path))), hint)

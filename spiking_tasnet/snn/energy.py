@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +71,57 @@ def record_cost(network: nn.Module) -> Iterator[dict[str, LayerCost]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def total_cost(costs: dict[str, LayerCost], amount: float) -> dict[str, Any]:
+    """Costs by layer and in total, divided by `amount`: the seconds of audio or the images that were processed.
+
+    The ANN multiplies everywhere. In the SNN, layers driven by spikes add (SynOps) and the others still multiply; their
+    SynOps are set against the MACs of the same layers. The power proxy is the neuromorphic community's (Intel's N-DNS
+    challenge): SynOps + 10 x neuron updates.
+
+    Args:
+        costs: of a network, sums over what it processed.
+        amount: > 0.
+
+    Returns:
+        `layers` (a list), `total`, and the costs of a MAC and an addition in joule, with their source.
+    """
+    layers = []
+    for name, cost in costs.items():
+        spikes = cost.spikes_out / cost.neurons if cost.neurons else 0.0
+        steps = cost.neuron_updates / cost.neurons if cost.neurons else 0.0
+        layers.append(
+            {
+                "layer": name,
+                "role": cost.role,
+                "macs": cost.macs / amount,
+                "synops": cost.synops / amount,
+                "neuron_updates": cost.neuron_updates / amount,
+                "spikes_per_neuron": spikes,
+                "firing_rate": spikes / steps if steps else 0.0,
+            }
+        )
+    driven = [cost for cost in costs.values() if cost.spiking_input]
+    ann_macs = sum(cost.macs for cost in costs.values()) / amount
+    driven_macs = sum(cost.macs for cost in driven) / amount
+    synops = sum(cost.synops for cost in driven) / amount
+    updates = sum(cost.neuron_updates for cost in costs.values()) / amount
+    ann_energy = ann_macs * MAC_JOULE
+    snn_energy = (ann_macs - driven_macs) * MAC_JOULE + synops * AC_JOULE
+    total = {
+        "ann_macs": ann_macs,
+        "snn_macs": ann_macs - driven_macs,
+        "synops": synops,
+        "driven_macs": driven_macs,
+        "synops_ratio": synops / driven_macs if driven_macs else 0.0,
+        "ann_energy_j": ann_energy,
+        "snn_energy_j": snn_energy,
+        "energy_ratio": snn_energy / ann_energy if ann_energy else 0.0,
+        "neuron_updates": updates,
+        "power_proxy": synops + 10 * updates,
+    }
+    return {"layers": layers, "total": total, "mac_joule": MAC_JOULE, "ac_joule": AC_JOULE, "source": ENERGY_SOURCE}
 
 
 def _hook(costs: dict[str, LayerCost], name: str, operator: nn.Module):

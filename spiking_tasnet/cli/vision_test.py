@@ -1,0 +1,24 @@
+"""Stage 4 of a vision recipe."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--data", type=Path, required=True, help="data folder that stage 0 made")
+    parser.add_argument("--exp", type=Path, required=True, help="experiment folder, as stages 1 to 3 left it")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Test."""
+    import torch
+
+    from spiking_tasnet.vision.evaluate import test_all
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    print(test_all(args.data, args.exp))

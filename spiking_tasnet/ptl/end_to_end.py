@@ -1,0 +1,63 @@
+"""The rivals that train all layers at once: tandem learning [24] and time-based surrogate gradients [16, 17]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from spiking_tasnet.ptl.steps import run_training_batches
+from spiking_tasnet.snn import SpikingSettings, convert, convertible_layers
+from spiking_tasnet.snn.fold import BATCH_NORMS
+
+
+class EndToEnd(pl.Callback):
+    """Make every layer of a LightningModule's network spike before the first epoch; train them together.
+
+    With `settings.method` ``tandem`` that is tandem learning: counts forward, the coupled analog layers' gradient
+    backward through the whole network. With ``surrogate`` it is backpropagation through time with a rectangular window,
+    with IF neurons, or LIF ones where `settings.decay` < 1. With ``fold=False`` batch norms stay live, which training
+    from scratch needs; thresholds are then measured after the norms have seen some batches.
+
+    Args:
+        settings: how the layers spike.
+        batches: random training batches that the thresholds are measured over.
+
+    Raises:
+        ValueError: at fit start, when the module holds no convertible layer.
+    """
+
+    def __init__(self, settings: SpikingSettings, batches: int = 4):
+        """See the class."""
+        self.settings, self.batches = settings, batches
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Convert, unless a checkpoint was taken up that is converted already."""
+        layers = convertible_layers(pl_module).values()
+        if layers and all(layer.role != "analog" for layer in layers):
+            return
+
+        def run() -> None:
+            run_training_batches(trainer, pl_module, self.batches)
+
+        if not self.settings.fold:
+            calibrate_norms(pl_module, run)
+        convert(pl_module, run, self.settings)
+        trainer.strategy.setup_optimizers(trainer)
+
+
+def calibrate_norms(network: nn.Module, run: Callable[[], object]) -> None:
+    """Set the running statistics of every batch norm to the mean over what `run` shows the network."""
+    norms = [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch: the mean of all batches so far
+    try:
+        with torch.no_grad():
+            run()
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

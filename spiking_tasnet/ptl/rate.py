@@ -1,0 +1,48 @@
+"""Rate-coded conversion [26, 27] simulated in windows, so that thousands of steps need the memory of 32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from spiking_tasnet.snn import convertible_layers
+from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS
+
+
+def simulate_rate(network: nn.Module, x: Tensor, num_steps: int) -> Iterator[tuple[int, Tensor]]:
+    """Run a network converted with the method ``rate`` and read it after every window.
+
+    Args:
+        network: whose layers carry their membranes from window to window.
+        x: the input, a constant current into the first layer at every step.
+        num_steps: N_s, any number.
+
+    Yields:
+        Steps simulated so far, and the network's output from the mean rates up to there.
+
+    Raises:
+        ValueError: the network is not rate-coded.
+    """
+    layers = convertible_layers(network).values()
+    coded = [layer for layer in layers if layer.role == "rate"]
+    if not coded:
+        raise ValueError("no rate-coded layer found: convert the network with method='rate' first")
+    windows = [layer.num_steps for layer in coded]
+    try:
+        for layer in coded:
+            layer.reset()
+        done = 0
+        while done < num_steps:
+            window = min(MAX_PACKED_STEPS, num_steps - done)
+            for layer in coded:
+                layer.num_steps = window
+            with torch.no_grad():
+                output = network(x)
+            done += window
+            yield done, output
+    finally:
+        for layer, window in zip(coded, windows, strict=True):
+            layer.num_steps = window
+            layer.reset()

@@ -1,0 +1,141 @@
+"""The settings of a vision experiment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from spiking_tasnet.ptl import PTLConfig
+from spiking_tasnet.vision.networks import NETWORKS
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network.
+
+    Attributes:
+        network: a name of `NETWORKS`.
+        width: factor on every layer's channels; 1 for the paper's network.
+        dropout: before fully connected layers of a classifier, in training.
+    """
+
+    network: str = "mnist_cnn"
+    width: float = 1.0
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the name and ranges."""
+        if self.network not in NETWORKS:
+            raise ValueError(f"model.network: {self.network!r} found, one of {', '.join(NETWORKS)} expected")
+        if self.width <= 0 or not 0 <= self.dropout < 1:
+            raise ValueError("model: width > 0 and dropout in [0, 1) expected")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Batches, split and augmentation.
+
+    Attributes:
+        batch_size: images a step.
+        val_part: of the training set kept for validation, the same for all experiments; the paper's 90:10.
+        split_seed: of that split.
+        limit_train: use only this many training images; 0 for all.
+        limit_val: the same for validation.
+        shift: pixels by which a training image is moved at random, zeros coming in.
+        flip: mirror every other training image.
+        normalise: zero mean and unit variance a channel, over the training set; else pixels from 0 to 1.
+        num_workers: loader processes; 0 loads in the main one, which is enough where images are held in memory.
+    """
+
+    batch_size: int = 100
+    val_part: float = 0.1
+    split_seed: int = 0
+    limit_train: int = 0
+    limit_val: int = 0
+    shift: int = 0
+    flip: bool = False
+    normalise: bool = False
+    num_workers: int = 0
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.batch_size < 2 or not 0 < self.val_part < 1:
+            raise ValueError("data: batch_size >= 2 (batch norm needs two) and val_part in (0, 1) expected")
+        if min(self.limit_train, self.limit_val, self.shift, self.num_workers) < 0:
+            raise ValueError("data: limits, shift and num_workers >= 0 expected")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Schedule of one training; epochs are counted over the whole run.
+
+    Attributes:
+        max_epochs: end at the latest after this many.
+        lr: Adam's learning rate.
+        schedule: ``step`` divides the rate by ten at `decay_at`; ``cosine`` lets it fall to zero over `max_epochs`.
+        decay_at: epoch of the step, from 0.
+        precision: Lightning's, or ``auto``.
+    """
+
+    max_epochs: int = 100
+    lr: float = 1e-3
+    schedule: str = "step"
+    decay_at: int = 50
+    precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.schedule not in ("step", "cosine"):
+            raise ValueError(f"schedule: {self.schedule!r} found, 'step' or 'cosine' expected")
+        if self.max_epochs < 1 or self.lr <= 0 or self.decay_at < 0:
+            raise ValueError("max_epochs >= 1, lr > 0 and decay_at >= 0 expected")
+
+
+@dataclass(frozen=True)
+class RivalConfig:
+    """Settings of the methods compared that PTL does not share; N_s, percentile and v_init are those of `ptl`.
+
+    Attributes:
+        pretrained: end-to-end methods start from the trained ANN instead of from scratch.
+        lif_decay: membrane potential that the LIF neurons of method ``lif`` keep a step.
+        rate_steps: N_s of rate coding, up to 2,500 in its literature.
+        rate_percentile: of the activations that normalises the weights, in %; 100 in [26], 99.9 in [27].
+        rate_images: test images that rate coding is tested on; 0 for all.
+    """
+
+    pretrained: bool = False
+    lif_decay: float = 0.9
+    rate_steps: int = 2500
+    rate_percentile: float = 99.9
+    rate_images: int = 1000
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if not 0 < self.lif_decay <= 1 or self.rate_steps < 1 or not 0 < self.rate_percentile <= 100:
+            raise ValueError("rivals: lif_decay in (0, 1], rate_steps >= 1, rate_percentile in (0, 100] expected")
+        if self.rate_images < 0:
+            raise ValueError("rivals: rate_images >= 0 expected")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment.
+
+    Attributes:
+        model: the network.
+        data: batches, split, augmentation.
+        ann: schedule of the ANN.
+        snn: schedule of the training inside the conversion.
+        end_to_end: schedule of tandem and surrogate learning.
+        ptl: progressive tandem learning.
+        rivals: the methods compared.
+        seed: of initialisation, order and augmentation.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    ann: TrainConfig = field(default_factory=TrainConfig)
+    snn: TrainConfig = field(default_factory=TrainConfig)
+    end_to_end: TrainConfig = field(default_factory=TrainConfig)
+    ptl: PTLConfig = field(default_factory=lambda: PTLConfig(num_steps=16, patience=6))
+    rivals: RivalConfig = field(default_factory=RivalConfig)
+    seed: int = 0

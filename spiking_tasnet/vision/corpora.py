@@ -1,0 +1,201 @@
+"""Stage 0: MNIST, CIFAR-10 or an ImageNet-like folder, checked and brought into one form.
+
+MNIST (LeCun, Cortes and Burges; commonly distributed under CC BY-SA 3.0) and CIFAR-10 (Krizhevsky 2009, no formal
+licence) become arrays of bytes; ImageNet (image-net.org, for research) stays the folder it is.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from spiking_tasnet.files import read_json, whole_file, write_json
+
+logger = logging.getLogger(__name__)
+PARTS = ("train", "test")
+EXPECTED = {"mnist": (60000, 10000), "cifar10": (50000, 10000), "imagenet": (1281167, 50000)}
+IDX = {
+    part: (f"{name}-images-idx3-ubyte", f"{name}-labels-idx1-ubyte")
+    for part, name in (("train", "train"), ("test", "t10k"))
+}
+Arrays = tuple[np.ndarray, np.ndarray]  # images (n, chan, height, width) uint8, labels (n,) int64
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What stage 0 left in a data folder.
+
+    Attributes:
+        corpus: ``mnist``, ``cifar10`` or ``imagenet``.
+        image: channels, height, width.
+        classes: their names.
+        counts: training and test images.
+        mean: a channel, over the training set, of pixels from 0 to 1.
+        std: the same.
+        folder: of the images, where they are read from disk; else empty.
+    """
+
+    corpus: str
+    image: tuple[int, int, int]
+    classes: tuple[str, ...]
+    counts: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    folder: str = ""
+
+
+def prepare(corpus: str, source: Path | None, out: Path, download: bool = False) -> Corpus:
+    """Bring a corpus into `out`: `dataset.json`, and arrays `{train,test}_{images,labels}.npy` but for ImageNet.
+
+    Args:
+        corpus: ``mnist``, ``cifar10`` or ``imagenet``.
+        source: where it lies; None only with `download`.
+        out: data folder.
+        download: let torchvision fetch it (MNIST, CIFAR-10).
+
+    Raises:
+        FileNotFoundError: the corpus is not there in any form that is known.
+        ValueError: what is there is not that corpus, or cannot be fetched.
+    """
+    if corpus not in EXPECTED:
+        raise ValueError(f"corpus {corpus!r} found, one of {', '.join(EXPECTED)} expected")
+    out.mkdir(parents=True, exist_ok=True)
+    if download:
+        source = _download(corpus, out / "download")
+    if source is None or not source.is_dir():
+        raise FileNotFoundError(f"{source}: no such folder; --source names the folder of {corpus}")
+    if corpus == "imagenet":
+        found = _imagenet(source)
+    else:
+        arrays = {part: (_mnist if corpus == "mnist" else _cifar10)(source, part) for part in PARTS}
+        for part, (images, labels) in arrays.items():
+            for kind, values in (("images", images), ("labels", labels)):
+                with whole_file(out / f"{part}_{kind}.npy") as temporary:
+                    np.save(temporary, values)
+        images = arrays["train"][0]
+        classes = [str(digit) for digit in range(10)] if corpus == "mnist" else CIFAR10_CLASSES
+        scaled = [images[:, chan].astype(np.float32) / 255 for chan in range(images.shape[1])]
+        found = Corpus(
+            corpus,
+            images.shape[1:],
+            tuple(classes),
+            tuple(len(arrays[part][1]) for part in PARTS),
+            tuple(float(chan.mean()) for chan in scaled),
+            tuple(float(chan.std()) for chan in scaled),
+        )
+    if found.counts != EXPECTED[corpus]:
+        logger.warning("%s: %s training and test images found, %s expected", source, found.counts, EXPECTED[corpus])
+    write_json(out / "dataset.json", vars(found))
+    return found
+
+
+def read_corpus(data_dir: Path) -> Corpus:
+    """What stage 0 left.
+
+    Raises:
+        FileNotFoundError: it did not run.
+        ValueError: another version wrote it.
+    """
+    path = data_dir / "dataset.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: not found; stage 0 makes it")
+    try:
+        facts = {key: tuple(value) if isinstance(value, list) else value for key, value in read_json(path).items()}
+        return Corpus(**facts)
+    except (AttributeError, TypeError):
+        raise ValueError(f"{path}: not what stage 0 writes; run stage 0 again with --force") from None
+
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def _download(corpus: str, folder: Path) -> Path:
+    from torchvision import datasets
+
+    kinds = {"mnist": datasets.MNIST, "cifar10": datasets.CIFAR10}
+    if corpus not in kinds:
+        raise ValueError(f"{corpus} cannot be fetched freely; name its folder with --source")
+    try:
+        kinds[corpus](str(folder), download=True)
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{corpus} cannot be fetched ({error}); get it elsewhere and give --source") from None
+    return folder
+
+
+def _mnist(source: Path, part: str) -> Arrays:
+    images, labels = (_idx(source, name) for name in IDX[part])
+    if images.ndim != 3 or len(images) != len(labels):
+        raise ValueError(f"{source}: {images.shape} images and {len(labels)} labels found in the {part} set of MNIST")
+    return images[:, None], labels.astype(np.int64)
+
+
+def _idx(source: Path, name: str) -> np.ndarray:
+    """Read an IDX file, plain or gzipped, in the folder itself or where torchvision puts it."""
+    for folder in (source, source / "MNIST" / "raw", source / "raw"):
+        for path in (folder / name, folder / f"{name}.gz"):
+            if not path.is_file():
+                continue
+            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            if len(data) < 4 or data[:3] != b"\0\0\x08":
+                raise ValueError(f"{path}: not an IDX file of bytes; fetch it again")
+            n_axes = data[3]
+            shape = np.frombuffer(data, ">i4", n_axes, offset=4)
+            values = np.frombuffer(data, np.uint8, offset=4 + 4 * n_axes)
+            if values.size != np.prod(shape):
+                raise ValueError(f"{path}: {values.size} bytes found, {np.prod(shape)} expected; fetch it again")
+            return values.reshape(shape).copy()
+    raise FileNotFoundError(f"{source}: no {name} or {name}.gz there or under MNIST/raw; --source names MNIST's folder")
+
+
+def _cifar10(source: Path, part: str) -> Arrays:
+    if (source / "cifar-10-batches-py").is_dir():
+        from torchvision.datasets import CIFAR10
+
+        batches = CIFAR10(str(source), train=part == "train")
+        return batches.data.transpose(0, 3, 1, 2).copy(), np.asarray(batches.targets, np.int64)
+    if (source / part).is_dir():
+        return _folder_arrays(source / part)
+    archive = source / f"{part}.tar.gz"
+    if archive.is_file():
+        with tempfile.TemporaryDirectory() as folder, tarfile.open(archive) as opened:
+            opened.extractall(folder, filter="data")
+            inner = Path(folder) / part
+            return _folder_arrays(inner if inner.is_dir() else Path(folder))
+    raise FileNotFoundError(
+        f"{source}: no cifar-10-batches-py, {part}/ (a folder a class) or {part}.tar.gz there; "
+        "--source names the folder that holds one of them"
+    )
+
+
+def _folder_arrays(folder: Path) -> Arrays:
+    """Images of CIFAR-10 in one folder a class, its classes in the usual order."""
+    from torchvision.datasets import ImageFolder
+
+    images = ImageFolder(str(folder), transform=np.asarray)
+    if tuple(images.classes) != CIFAR10_CLASSES:
+        raise ValueError(f"{folder}: classes {', '.join(images.classes)} found, {', '.join(CIFAR10_CLASSES)} expected")
+    stacked = np.stack([image for image, _ in tqdm(images, desc=folder.name, disable=None)])
+    if stacked.shape[1:] != (32, 32, 3):
+        raise ValueError(f"{folder}: images of {stacked.shape[1:]} found, (32, 32, 3) expected")
+    return stacked.transpose(0, 3, 1, 2).copy(), np.asarray(images.targets, np.int64)
+
+
+def _imagenet(source: Path) -> Corpus:
+    from torchvision.datasets import ImageFolder
+
+    for part in ("train", "val"):
+        if not (source / part).is_dir():
+            raise FileNotFoundError(f"{source}: no {part}/ there; --source names a folder with train/ and val/")
+    parts = [ImageFolder(str(source / part)) for part in ("train", "val")]
+    if parts[0].classes != parts[1].classes:
+        raise ValueError(f"{source}: {len(parts[0].classes)} classes in train/, {len(parts[1].classes)} others in val/")
+    counts = tuple(len(part) for part in parts)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision states them
+    return Corpus("imagenet", (3, 224, 224), tuple(parts[0].classes), counts, mean, std, str(source.resolve()))

@@ -1,0 +1,186 @@
+"""Batches of images for training, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from spiking_tasnet.ptl.sampler import EpochSampler
+from spiking_tasnet.vision.config import DataConfig
+from spiking_tasnet.vision.corpora import Corpus, read_corpus
+
+Keys = Sequence[tuple[int, int]]  # (epoch, index)
+Batch = tuple[Tensor, Tensor]  # images (batch, chan, height, width) float32, labels (batch,) int64
+
+
+class ArrayImages(Dataset):
+    """Images held as bytes; a whole batch is fetched, moved and mirrored at once.
+
+    Args:
+        images: uint8 (n, chan, height, width).
+        labels: int64 (n,).
+        config: `shift`, `flip` and `normalise`.
+        corpus: mean and std.
+        training: augment.
+        seed: of the augmentation.
+    """
+
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray, config: DataConfig, corpus: Corpus, *, training: bool, seed: int
+    ):
+        """See the class."""
+        self.images, self.labels, self.config = images, labels, config
+        self.training, self.seed = training, seed
+        self.mean = torch.tensor(corpus.mean if config.normalise else (0.0,)).view(-1, 1, 1)
+        self.std = torch.tensor(corpus.std if config.normalise else (1.0,)).view(-1, 1, 1)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.labels)
+
+    def __getitem__(self, key: tuple[int, int]) -> Batch:
+        """One image and its label."""
+        x, y = self.__getitems__([key])
+        return x[0], y[0]
+
+    def __getitems__(self, keys: Keys) -> Batch:
+        """A batch; the same keys give the same batch."""
+        index = np.array([index for _, index in keys])
+        images = self.images[index]
+        if self.training and (self.config.shift or self.config.flip):
+            images = augment(images, self.config, np.random.default_rng((self.seed, keys[0][0], keys[0][1])))
+        x = torch.from_numpy(np.ascontiguousarray(images)).float().div_(255)
+        if self.config.normalise:
+            x = x.sub_(self.mean).div_(self.std)
+        return x, torch.from_numpy(self.labels[index])
+
+
+def augment(images: np.ndarray, config: DataConfig, random: np.random.Generator) -> np.ndarray:
+    """Move each image by up to `shift` pixels each way, and mirror every other one; (n, chan, height, width)."""
+    count, shift = len(images), config.shift
+    if shift:
+        padded = np.pad(images, ((0, 0), (0, 0), (shift, shift), (shift, shift)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[2:], axis=(2, 3))
+        down, right = random.integers(0, 2 * shift + 1, (2, count))
+        images = windows[np.arange(count), :, down, right]
+    if config.flip:
+        mirrored = random.random(count) < 0.5
+        images = np.where(mirrored[:, None, None, None], images[..., ::-1], images)
+    return images
+
+
+class FolderImages(Dataset):
+    """Images read from a folder a class, at 224 pixels: a random crop in training, the middle otherwise."""
+
+    def __init__(self, folder: Path, corpus: Corpus, *, training: bool):
+        """See the class."""
+        from torchvision import datasets, transforms
+
+        size = corpus.image[1]
+        crop = (
+            [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip()]
+            if training
+            else [transforms.Resize(round(size / 0.875)), transforms.CenterCrop(size)]
+        )
+        steps = [*crop, transforms.ToTensor(), transforms.Normalize(corpus.mean, corpus.std)]
+        self.images = datasets.ImageFolder(str(folder), transforms.Compose(steps))
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int]:
+        """One image and its label."""
+        return self.images[key[1]]
+
+
+class VisionData(pl.LightningDataModule):
+    """Training and validation images (90:10 by a fixed seed), and the test set.
+
+    ImageNet keeps its own split (section 5.1): its validation folder is the test set here, and the validation images
+    are split from the training ones as elsewhere, so that no choice ever sees the test set.
+
+    Args:
+        data_dir: what stage 0 made.
+        config: batches, split, augmentation.
+        seed: of order and augmentation.
+
+    Raises:
+        FileNotFoundError: stage 0 did not run.
+    """
+
+    def __init__(self, data_dir: str | Path, config: DataConfig, seed: int = 0):
+        """See the class."""
+        super().__init__()
+        self.config, self.seed, self.data_dir = config, seed, Path(data_dir)
+        self.corpus = read_corpus(self.data_dir)
+        order = np.random.default_rng(config.split_seed).permutation(self.corpus.counts[0])
+        n_val = round(config.val_part * len(order))
+        self.val_index = np.sort(order[:n_val][: config.limit_val or None])
+        self.train_index = np.sort(order[n_val:][: config.limit_train or None])
+
+    def _images(self, part: str, training: bool) -> Dataset:
+        if self.corpus.folder:
+            folder = Path(self.corpus.folder) / ("train" if part == "train" else "val")
+            return FolderImages(folder, self.corpus, training=training)
+        images, labels = (np.load(self.data_dir / f"{part}_{kind}.npy", mmap_mode="r") for kind in ("images", "labels"))
+        return ArrayImages(images, labels, self.config, self.corpus, training=training, seed=self.seed)
+
+    def _loader(self, part: str, index: np.ndarray | None, training: bool = False) -> DataLoader:
+        images = self._images(part, training)
+        batched = isinstance(images, ArrayImages)
+        dataset = images if index is None else Chosen(images, index)
+        sampler = EpochSampler(len(dataset), shuffle=training, seed=self.seed)
+        return DataLoader(
+            dataset,
+            batch_size=self.config.batch_size,
+            sampler=sampler,
+            num_workers=self.config.num_workers,
+            collate_fn=_as_it_is if batched else None,
+            drop_last=training and len(dataset) >= self.config.batch_size,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled and augmented."""
+        return self._loader("train", self.train_index, training=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """The part of the training set that is not trained on."""
+        return self._loader("train", self.val_index)
+
+    def test_dataloader(self, limit: int = 0) -> DataLoader:
+        """The test set, or its first `limit` images."""
+        return self._loader("test", np.arange(limit) if limit else None)
+
+
+class Chosen(Dataset):
+    """The images of another data set at `index`, by (epoch, position)."""
+
+    def __init__(self, images: Dataset, index: np.ndarray):
+        """See the class."""
+        self.images, self.index = images, index
+        if hasattr(images, "__getitems__"):
+            self.__getitems__ = self._batch
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.index)
+
+    def __getitem__(self, key: tuple[int, int]) -> Any:
+        """One image and its label."""
+        return self.images[key[0], int(self.index[key[1]])]
+
+    def _batch(self, keys: Keys) -> Batch:
+        return self.images.__getitems__([(epoch, int(self.index[position])) for epoch, position in keys])
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

@@ -1,0 +1,80 @@
+"""The LightningModule of the vision networks: classification by cross-entropy, reconstruction by squared error."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spiking_tasnet.vision.config import TrainConfig
+
+
+class VisionModule(pl.LightningModule):
+    """Train a network of `NETWORKS`, whatever its layers are at the moment.
+
+    Args:
+        network: images (batch, chan, height, width) -> scores (batch, n_classes), or images again.
+        config: schedule.
+        reconstruct: the target is the input, the loss its mean squared error; else cross-entropy with the labels.
+    """
+
+    def __init__(self, network: nn.Module, config: TrainConfig, *, reconstruct: bool = False):
+        """See the class."""
+        super().__init__()
+        self.network, self.config, self.reconstruct = network, config, reconstruct
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Run the network."""
+        return self.network(images)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Loss of one batch."""
+        images, labels = batch
+        output = self(images)
+        loss = F.mse_loss(output, images) if self.reconstruct else F.cross_entropy(output, labels)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log the loss, and the accuracy (0 to 1) of a classifier."""
+        images, labels = batch
+        output = self(images)
+        if self.reconstruct:
+            values = {"val_loss": F.mse_loss(output, images)}
+        else:
+            right = (output.argmax(1) == labels).float().mean()
+            values = {"val_loss": F.cross_entropy(output, labels), "val_accuracy": right}
+        self.log_dict(values, prog_bar=True, batch_size=len(images), sync_dist=True)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is logged, in the order of a history's columns."""
+        return ("train_loss", "val_loss") if self.reconstruct else ("train_loss", "val_loss", "val_accuracy")
+
+    def describe(self, row: dict[str, Any]) -> str:
+        """A row of the history in words."""
+        if self.reconstruct:
+            return f"MSE train {row['train_loss']:.5f}, validation {row['val_loss']:.5f}"
+        losses = f"train {row['train_loss']:.4f}, validation {row['val_loss']:.4f}"
+        return f"{losses}, accuracy {100 * row['val_accuracy']:.2f} %"
+
+    def learning_rate(self, epoch: int) -> float:
+        """Adam's rate in an epoch, counted from 0 over the whole run, whatever stages it has."""
+        config = self.config
+        if config.schedule == "cosine":
+            return config.lr * (1 + math.cos(math.pi * min(1.0, epoch / config.max_epochs))) / 2
+        return config.lr * (0.1 if epoch >= config.decay_at else 1.0)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam on what is not frozen."""
+        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        return torch.optim.Adam(trained, lr=self.config.lr)
+
+    def on_train_epoch_start(self) -> None:
+        """Set the rate of the epoch, also for optimisers that a conversion has just made."""
+        for group in self.optimizers().param_groups:
+            group["lr"] = self.learning_rate(self.current_epoch)
