@@ -13,6 +13,7 @@ fit         one trainer for all
 history     epochs on the screen and in a CSV, the best state, how a run came about
 resume      a checkpoint from which a run continues exactly
 sampler     the order of an epoch
+curves      learning curves over a whole run, stages shaded
 """
 
 from spiking_tasnet.ptl.callback import ProgressiveTandemLearning
