@@ -75,5 +75,6 @@ def burst(counts: Tensor, num_steps: int) -> Tensor:
     if num_steps > 32:
         steps = torch.arange(num_steps, device=counts.device).view(-1, *(1,) * counts.dim())
         return steps < counts
-    ones = (torch.ones_like(counts, dtype=torch.int64) << counts) - 1
-    return torch.where(ones > 0x7FFFFFFF, ones - (1 << 32), ones).to(torch.int32)
+    words = [(1 << count) - 1 for count in range(num_steps + 1)]
+    table = [word - (1 << 32) if word > 0x7FFFFFFF else word for word in words]
+    return torch.tensor(table, dtype=torch.int32, device=counts.device)[counts]

@@ -82,7 +82,11 @@ class Spikes:
     @property
     def counts(self) -> Tensor:
         """Spike counts, int32, (batch, chan, ...) (Eq. 6)."""
-        return count_bits(self.code) if self.packed else self.code.sum(0).to(torch.int32)
+        if not self.packed:
+            return self.code.sum(0).to(torch.int32)
+        from spiking_tasnet.snn.kernels import count_spikes  # kernels take Spikes, so they cannot come first
+
+        return count_spikes(self.code)
 
     def step(self, step: int) -> Tensor:
         """The 0/1 spikes at `step` (from 0), in the dtype of `threshold`."""
