@@ -158,7 +158,7 @@ class VisionData(pl.LightningDataModule):
 
     def test_dataloader(self, limit: int = 0) -> DataLoader:
         """The test set, or its first `limit` images."""
-        return self._loader("test", np.arange(limit) if limit else None)
+        return self._loader("test", np.arange(min(limit, self.corpus.counts[1])) if limit else None)
 
 
 class Chosen(Dataset):

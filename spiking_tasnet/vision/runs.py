@@ -30,6 +30,7 @@ METHODS = {
     "rate": "rate-coded conversion",
     "primitive": "conversion without training",
 }
+END_TO_END = ("tandem", "surrogate", "lif")  # all layers at once
 THRESHOLD_BATCHES = 10  # of conversions that do not train: as many images as set thresholds in the literature
 
 
@@ -61,11 +62,10 @@ def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: 
         "n_classes": len(data.corpus.classes),
     }
     del arguments["network"]
-    scratch = method == "ann" or (method in ("tandem", "surrogate", "lif") and not config.rivals.pretrained)
-    if scratch:
-        network = build_network(**arguments | {"image": data.corpus.image})
-    else:
+    if needs_ann(method, config):
         network = _trained_ann(ann or exp_dir / "ann" / "model.pt", arguments)
+    else:
+        network = build_network(**arguments | {"image": data.corpus.image})
     out.mkdir(parents=True, exist_ok=True)
     save_config(config, out / "config.yaml")
     reconstruct = config.model.network == "autoencoder"
@@ -78,6 +78,11 @@ def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: 
     save_model(out / "model.pt", network.eval(), arguments)
     logger.info("%s written", out / "model.pt")
     return out / "model.pt"
+
+
+def needs_ann(method: str, config: Config) -> bool:
+    """Whether a method starts from the trained ANN; the others start from scratch."""
+    return method != "ann" and (method not in END_TO_END or config.rivals.pretrained)
 
 
 def _trained_ann(path: Path, arguments: dict) -> nn.Module:
