@@ -5,11 +5,12 @@ Every number comes from a file of the experiment; what no file holds is left out
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from spiking_tasnet.separation.results import GROUPS, Experiment, Summary
+from spiking_tasnet.tables import assumed_costs, difference, number, run_table, stage_table, table, without_places
+
+__all__ = ["DECIMALS", "METRIC_NAMES", "SYSTEM_NAMES", "TABLE_METRICS", "number", "results_markdown", "without_places"]
 
 TABLE_CONDITIONS = ("closed", "open")  # the paper's order
 SYSTEM_NAMES = {"mixture": "mixture", "ann": "ANN", "snn": "SNN"}
@@ -36,16 +37,6 @@ PAPER = {
         "snn": {"si_sdr": (14.2, 9.8, 12.2), "pesq": (3.02, 2.66, 2.85)},
     },
 }
-RUN_FACTS = {  # key of run.json -> (label, unit)
-    "recipe": ("recipe", ""),
-    "command": ("command", ""),
-    "seed": ("seed", ""),
-    "hours": ("training time", "h"),
-    "epochs": ("epochs", ""),
-    "parameters": ("parameters", ""),
-    "train_mixtures": ("training mixtures", ""),
-    "train_hours_audio": ("training audio", "h"),
-}
 LAYER_COUNTS = ("macs_per_s", "synops_per_s", "neuron_updates_per_s")
 FAILURES = {
     "pesq_failed": "no PESQ (P.862 found no speech), left out of its mean,",
@@ -71,12 +62,12 @@ def results_markdown(experiment: Experiment, paper: bool = False) -> str:
         "## Progressive tandem learning, stage by stage",
         "SI-SDR on the dev set in dB: with the stage's layer still analog, right after its conversion, and at the best "
         "epoch of its stage, which is the state kept. Thresholds are in activation units.",
-        stage_table(experiment.stages),
+        stage_table(experiment.stages, lambda loss: number(None if loss is None else -loss, 2)),
         "![learning curves](curves.png)",
         "## Operations and energy",
         *cost_sections(experiment.cost),
         "## The run",
-        run_table(experiment.runs),
+        run_table({SYSTEM_NAMES[system]: run for system, run in experiment.runs.items()}),
         "Listen: [demo/index.html](demo/index.html). The same numbers, unrounded: [results.json](results.json).",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -88,20 +79,6 @@ def headline(experiment: Experiment) -> str:
     gains = [number(system.get("overall", {}).get("si_sdr_i"), 2, sign=True) for system in (snn, ann)]
     sentence = f"On talkers never heard, the SNN gains {gains[0]} dB SI-SDR over the mixture and the ANN {gains[1]} dB"
     return f"**{sentence}: SNN minus ANN {_difference(snn, ann, 'overall', 'si_sdr')} dB.**"
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
-    """Lay out a Markdown table; the first `text_columns` are text, the rest numbers aligned right."""
-    rule = ["---"] * text_columns + ["---:"] * (len(header) - text_columns)
-    lines = [header, rule, *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def number(value: float | int | None, decimals: int = 0, sign: bool = False) -> str:
-    """Format a number for a table: a dash for None, thousands separated, no negative zero."""
-    if value is None:
-        return "–"
-    return f"{round(value, decimals) + 0.0:{'+' if sign else ''},.{decimals}f}"
 
 
 def score(summary: Summary, group: str, metric: str) -> str:
@@ -148,20 +125,6 @@ def sdr_table(experiment: Experiment) -> str:
     return table(["condition", "system", "SDR", "SDRi"], rows, text_columns=2)
 
 
-def stage_table(stages: Sequence[dict[str, Any]]) -> str:
-    """One row a PTL stage; losses are negative SI-SDR."""
-    header = ["stage", "layer", "role", "threshold", "epochs", "before", "right after conversion", "after its stage"]
-    rows = []
-    for stage in stages:
-        losses = [stage.get(f"val_loss_{when}") for when in ("before", "converted", "best")]
-        rows.append(
-            [str(stage.get("ptl_stage", "–")), str(stage.get("layer", "–")), str(stage.get("role", "–"))]
-            + ["–" if stage.get("threshold") is None else f"{stage['threshold']:.4g}", number(stage.get("epochs"))]
-            + [number(None if loss is None else -loss, 2) for loss in losses]
-        )
-    return table(header, rows, text_columns=3)
-
-
 def cost_sections(cost: dict[str, Any]) -> list[str]:
     """Operations and energy a second of audio, total and by layer."""
     total = cost.get("total", {})
@@ -185,8 +148,7 @@ def cost_sections(cost: dict[str, Any]) -> list[str]:
     ratios = (
         f"SynOps ratio (SNN SynOps to the ANN MACs of the layers that spikes drive): {cell('synops_ratio', 1, 3)}; "
         f"energy ratio (SNN to ANN): {cell('energy_ratio', 1, 3)}. "
-        f"Costs assumed: {_picojoule(cost.get('mac_joule'))} a MAC, {_picojoule(cost.get('ac_joule'))} an accumulate "
-        f"({cost.get('source', 'no source stated')})."
+        f"{assumed_costs(cost)}"
     )
     by_layer = [
         [str(layer.get("layer", "–")), str(layer.get("role", "–"))]
@@ -197,26 +159,6 @@ def cost_sections(cost: dict[str, Any]) -> list[str]:
     layer_header = ["layer", "role", "MACs (M/s)", "SynOps (M/s)", "neuron updates (M/s)", "spikes a neuron"]
     sections = [measured, table(["", "ANN", "SNN"], rows), ratios]
     return [*sections, table(layer_header, by_layer, text_columns=2)] if by_layer else sections
-
-
-def run_table(runs: dict[str, dict[str, Any]]) -> str:
-    """Command, seed, sizes, hours, machine and versions of both trainings, as their run.json has them."""
-    rows = []
-    for key, (label, unit) in RUN_FACTS.items():
-        values = [run.get(key) for run in runs.values()]
-        if any(value is not None for value in values):
-            rows.append([label, *(_fact(without_places(value), unit) for value in values)])
-    rows.append(["commit", *(_commit(run) for run in runs.values())])
-    rows.append(["machine", *(_machine(run.get("machine", {})) for run in runs.values())])
-    rows.append(["versions", *(_versions(run.get("versions", {})) for run in runs.values())])
-    return table(["", *(SYSTEM_NAMES[system] for system in runs)], rows, text_columns=1 + len(runs))
-
-
-def without_places(value: Any) -> Any:
-    """A command without the machine's folders: absolute paths in it keep their last part, other words all of it."""
-    if not isinstance(value, str):
-        return value
-    return " ".join(Path(word).name if word.startswith("/") else word for word in value.split(" "))
 
 
 def _remarks(experiment: Experiment) -> str:
@@ -240,41 +182,4 @@ def _remarks(experiment: Experiment) -> str:
 
 def _difference(first: Summary, second: Summary, group: str, metric: str) -> str:
     values = [summary.get(group, {}).get(metric) for summary in (first, second)]
-    difference = None if None in values else values[0] - values[1]
-    return number(difference, DECIMALS[metric] + (metric == "si_sdr"), sign=True)
-
-
-def _picojoule(joule: float | None) -> str:
-    return "–" if joule is None else f"{joule * 1e12:.3g} pJ"
-
-
-def _fact(value: Any, unit: str) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{number(value, 2)} {unit}".strip()
-    if isinstance(value, int):
-        return str(value)
-    return f"`{value}`".replace("|", "\\|")
-
-
-def _versions(versions: dict[str, str]) -> str:
-    return ", ".join(f"{package} {version}" for package, version in versions.items()) or "–"
-
-
-def _commit(run: dict[str, Any]) -> str:
-    commit = run.get("commit")
-    return "–" if not commit else f"{str(commit)[:12]}{', with uncommitted changes' if run.get('dirty') else ''}"
-
-
-def _machine(machine: dict[str, Any]) -> str:
-    parts = []
-    if machine.get("cpu"):
-        parts.append(str(machine["cpu"]))
-    if machine.get("cores"):
-        parts.append(f"{machine['cores']} cores")
-    if machine.get("memory_gib"):
-        parts.append(f"{number(machine['memory_gib'], 0)} GiB")
-    if machine.get("gpu"):
-        parts.append(str(machine["gpu"]))
-    return ", ".join(parts) or "–"
+    return difference(*values, DECIMALS[metric] + (metric == "si_sdr"))
