@@ -6,6 +6,7 @@ rate        rate-coded conversion, simulated in windows
 schedule    patience and the record of a stage
 steps       a module's own steps outside Lightning's loops
 freeze      what lies below a layer
+frozen_cache  what frozen layers fire, simulated once a stage
 config      settings
 
 Training as the recipes do it:

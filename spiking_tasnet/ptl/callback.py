@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spiking_tasnet.ptl.config import PTLConfig
 from spiking_tasnet.ptl.freeze import below, freeze
+from spiking_tasnet.ptl.frozen_cache import FrozenCache
 from spiking_tasnet.ptl.schedule import Patience, StageRecord
 from spiking_tasnet.ptl.steps import run_training_batches, validate
 from spiking_tasnet.snn.convert import convert_layer, evaluating
@@ -51,6 +52,7 @@ class ProgressiveTandemLearning(pl.Callback):
         self.running = False
         self._best: dict[str, Any] | None = None
         self._order: list[str] = []
+        self._cache = FrozenCache(self.config.cache_mib * 2**20)
 
     @property
     def finished(self) -> bool:
@@ -71,8 +73,16 @@ class ProgressiveTandemLearning(pl.Callback):
             raise ValueError("no convertible layer found: compose ConvertibleLayer, or call make_convertible first")
         for layer in convertible_layers(pl_module).values():
             layer.gate = self.config.gate
+        if self.running:
+            self._keep_frozen(pl_module)
         if self.finished:
             trainer.should_stop = True
+
+    def _keep_frozen(self, module: pl.LightningModule) -> None:
+        """Simulate the layers below the stage's once an item."""
+        frozen = set(below(self._order, self.records[-1].layer))
+        layers = convertible_layers(module)
+        self._cache.attach([layers[name] for name in self._layers if name in frozen])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin the next stage if the last one is over; hold everything below in eval mode."""
@@ -97,12 +107,17 @@ class ProgressiveTandemLearning(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say so if the trainer stopped before the conversion was complete."""
+        self._cache.detach()
         if not self.finished and not trainer.interrupted:
             logger.warning(
                 "training ended in stage %d of %d: the network is converted in part; raise max_epochs and resume",
                 len(self.records),
                 len(self._layers),
             )
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave the layers as they are without the callback."""
+        self._cache.detach()
 
     def _begin_stage(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         name, config = self._layers[len(self.records)], self.config
@@ -125,6 +140,7 @@ class ProgressiveTandemLearning(pl.Callback):
         self._best = _copy(module.state_dict())
         self.running = True
         freeze(module, below(self._order, name))
+        self._keep_frozen(module)
         trainer.strategy.setup_optimizers(trainer)
         logger.info(
             "PTL stage %d of %d: %s becomes %s, theta %.4g; %s %.3f -> %.3f",

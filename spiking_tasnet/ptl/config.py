@@ -25,6 +25,8 @@ class PTLConfig:
         weight_bits: bits of weights and biases shared with spiking neurons, 2 to 8; 0 for full precision.
         per_channel: one scale of the quantised weights an output channel instead of one a layer.
         fan_in: inputs a neuron may have at most; 0 for all.
+        cache_mib: MiB of memory for what frozen layers fire, so that an item met again in a stage is not simulated
+            again; 0 for none. It pays where items come back: data without augmentation, and every validation.
     """
 
     num_steps: int = 32
@@ -38,6 +40,7 @@ class PTLConfig:
     weight_bits: int = 0
     per_channel: bool = False
     fan_in: int = 0
+    cache_mib: int = 0
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -45,6 +48,8 @@ class PTLConfig:
             raise ValueError("ptl: num_steps, patience and threshold_batches >= 1, max_epochs_per_stage >= 0 expected")
         if not 0 < self.percentile <= 100 or not 0 <= self.v_init < 1:
             raise ValueError("ptl: percentile in (0, 100] and v_init in [0, 1) expected")
+        if self.cache_mib < 0:
+            raise ValueError(f"ptl.cache_mib: {self.cache_mib} found, 0 (none) or more expected")
         Constraints(self.weight_bits, self.per_channel, self.fan_in)
 
     def settings(self, method: str = "tandem", **changes: Any) -> SpikingSettings:
