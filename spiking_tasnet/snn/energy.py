@@ -31,6 +31,7 @@ class LayerCost:
         spikes_out: spikes fired.
         neurons: output neurons x items.
         neuron_updates: neurons x N_s, of layers with IF neurons.
+        driven: whether spikes drive the layer, so that it adds instead of multiplying; also when none came.
     """
 
     role: str
@@ -40,11 +41,7 @@ class LayerCost:
     spikes_out: float = 0.0
     neurons: float = 0.0
     neuron_updates: float = 0.0
-
-    @property
-    def spiking_input(self) -> bool:
-        """Whether spikes drive the layer, so that it adds instead of multiplying."""
-        return self.synops > 0 or self.role in ("spiking", "readout")
+    driven: bool = False
 
 
 @contextmanager
@@ -102,7 +99,7 @@ def total_cost(costs: dict[str, LayerCost], amount: float) -> dict[str, Any]:
                 "firing_rate": spikes / steps if steps else 0.0,
             }
         )
-    driven = [cost for cost in costs.values() if cost.spiking_input]
+    driven = [cost for cost in costs.values() if cost.driven]
     ann_macs = sum(cost.macs for cost in costs.values()) / amount
     driven_macs = sum(cost.macs for cost in driven) / amount
     synops = sum(cost.synops for cost in driven) / amount
@@ -132,6 +129,7 @@ def _hook(costs: dict[str, LayerCost], name: str, operator: nn.Module):
         neurons = output.shape.numel()
         cost.neurons += neurons
         if isinstance(x, Spikes):
+            cost.driven = True
             counts = x.counts.double()
             cost.spikes_in += counts.sum().item()
             cost.synops += (counts * fan_out(operator, x.shape).to(counts.device)).sum().item()
