@@ -19,6 +19,8 @@ class PTLConfig:
         percentile: of a layer's activations that sets its threshold, in %; 99 or 99.9 in the paper.
         channel_wise: one threshold a channel instead of one a layer.
         v_init: V[0] as a fraction of the threshold; 0 in the paper, 0.5 rounds instead of flooring.
+        spread: the first layer's spikes are spread over the window instead of fired in a burst from its start, which is
+            the paper's; later layers then count more exactly.
         threshold_batches: random training batches that the percentile is taken over.
         max_epochs_per_stage: end a stage after this many epochs even within its patience; 0 for no limit.
         gate: pass no tandem gradient where a count is saturated at N_s.
@@ -34,6 +36,7 @@ class PTLConfig:
     percentile: float = 99.9
     channel_wise: bool = False
     v_init: float = 0.0
+    spread: bool = False
     threshold_batches: int = 4
     max_epochs_per_stage: int = 0
     gate: bool = False
@@ -60,6 +63,7 @@ class PTLConfig:
             percentile=self.percentile,
             channel_wise=self.channel_wise,
             v_init=self.v_init,
+            spread=self.spread,
             constraints=Constraints(self.weight_bits, self.per_channel, self.fan_in),
         )
         return dataclasses.replace(settings, **changes)

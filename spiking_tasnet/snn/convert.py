@@ -79,6 +79,7 @@ class SpikingSettings:
         channel_wise: one threshold a channel.
         v_init: V[0] as a fraction of the threshold.
         decay: membrane potential kept a step; below 1 only for ``surrogate``.
+        spread: the encoding layer's activation is a constant current over the window instead of a first burst.
         fold: fold batch norms for good; False keeps them live, for training from scratch.
         constraints: on weights and biases.
     """
@@ -89,6 +90,7 @@ class SpikingSettings:
     channel_wise: bool = False
     v_init: float = 0.0
     decay: float = 1.0
+    spread: bool = False
     fold: bool = True
     constraints: Constraints = field(default_factory=Constraints)
 
@@ -162,6 +164,7 @@ def _convert(layer: ConvertibleLayer, act_max: Tensor | None, settings: SpikingS
         settings.num_steps,
         settings.v_init,
         decay=settings.decay,
+        spread=settings.spread,
         fold=settings.fold,
         constraints=settings.constraints,
     )

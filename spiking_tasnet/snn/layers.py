@@ -72,7 +72,8 @@ class ConvertibleLayer(nn.Module):
         self.operator, self.norm, self.readout, self.rectify, self.gate = operator, norm, readout, rectify, gate
         self.register_buffer("threshold", operator.weight.new_zeros(out_channels(operator)))
         self.constraints = Constraints()
-        self.role, self.num_steps, self.v_init, self.decay, self.folded = "analog", 0, 0.0, 1.0, False
+        self.role, self.num_steps, self.v_init, self.decay = "analog", 0, 0.0, 1.0
+        self.spread, self.folded = False, False
         self._layer_wise = True
         self.around: Callable[[ConvertibleLayer, Tensor | Spikes], Tensor | Spikes] | None = None  # may pass it by
         self.reset()
@@ -85,6 +86,7 @@ class ConvertibleLayer(nn.Module):
         v_init: float = 0.0,
         *,
         decay: float = 1.0,
+        spread: bool = False,
         fold: bool = True,
         constraints: Constraints | None = None,
     ) -> None:
@@ -97,6 +99,8 @@ class ConvertibleLayer(nn.Module):
             num_steps: N_s, at least 1; for ``rate`` the length of a window.
             v_init: V[0] as a fraction of the threshold, 0 <= v_init < 1.
             decay: membrane potential kept a step, 0 < decay <= 1; only ``surrogate`` neurons may leak.
+            spread: an ``encoding`` layer takes its activation as a constant current over the window, so that its spikes
+                are spread over it; else, as in the paper, all at the first step.
             fold: fold the batch norm for good; False keeps it live, for training from scratch.
             constraints: on weights and biases; the fan-in is cut here.
 
@@ -130,6 +134,7 @@ class ConvertibleLayer(nn.Module):
                 "num_steps": int(num_steps),
                 "v_init": float(v_init),
                 "decay": float(decay),
+                "spread": bool(spread),
                 "folded": fold,
                 "constraints": dataclasses.asdict(constraints),
             }
@@ -184,13 +189,14 @@ class ConvertibleLayer(nn.Module):
 
     def get_extra_state(self) -> dict[str, Any]:
         """What a checkpoint keeps beside the tensors."""
-        names = ("role", "num_steps", "v_init", "decay", "folded")
+        names = ("role", "num_steps", "v_init", "decay", "spread", "folded")
         return {name: getattr(self, name) for name in names} | {"constraints": dataclasses.asdict(self.constraints)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Take up the role of a checkpoint; a folded batch norm stops training."""
         self.role, self.num_steps, self.v_init = state["role"], state["num_steps"], state["v_init"]
-        self.decay, self.folded = state.get("decay", 1.0), state.get("folded", self.role != "analog")
+        self.decay, self.spread = state.get("decay", 1.0), state.get("spread", False)
+        self.folded = state.get("folded", self.role != "analog")
         self.constraints = Constraints(**state.get("constraints", {}))
         self._layer_wise = bool((self.threshold == self.threshold[0]).all())
         if self.norm is not None:

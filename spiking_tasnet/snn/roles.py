@@ -32,12 +32,17 @@ def analog(layer: ConvertibleLayer, x: Tensor | Spikes) -> Tensor:
 
 
 def encoding(layer: ConvertibleLayer, x: Tensor | Spikes) -> Spikes:
-    """The analog value, discharged one spike a step from the first (section 3.4)."""
+    """The analog value, discharged one spike a step from the first (section 3.4), or spread over the window."""
+    steps = layer.num_steps
     with full_precision(layer):
         activation = _activation(layer, x)
     with torch.no_grad():
         scale = per_channel(layer.operator, layer.threshold)
-        code = burst(encode_counts(activation, scale, layer.num_steps, layer.v_init), layer.num_steps)
+        if layer.spread:
+            train, _ = integrate_and_fire((activation / steps for _ in range(steps)), scale, layer.v_init)
+            code = pack(train) if steps <= MAX_PACKED_STEPS else train
+        else:
+            code = burst(encode_counts(activation, scale, steps, layer.v_init), steps)
     return _coupled(layer, code, activation)
 
 

@@ -132,3 +132,20 @@ def test_a_checkpoint_names_the_same_keys_at_every_stage_and_restores_the_role()
     assert (other.role, other.num_steps, other.v_init) == ("encoding", 7, 0.5)
     x = torch.randn(4, 3)
     assert torch.equal(other(x).code, layer(x).code)
+
+
+@pytest.mark.parametrize("v_init", [0.0, 0.5])
+def test_a_spread_encoding_fires_as_often_as_a_burst_but_over_the_whole_window(v_init):
+    torch.manual_seed(0)
+    burst = ConvertibleLayer(nn.Linear(5, 40))
+    spread = ConvertibleLayer(nn.Linear(5, 40))
+    spread.load_state_dict(burst.state_dict())
+    burst.convert("encoding", torch.ones(1), 16, v_init)
+    spread.convert("encoding", torch.ones(1), 16, v_init, spread=True)
+    x = torch.randn(200, 5)
+    first, second = burst(x), spread(x)
+    differ = (first.counts - second.counts).abs()
+    assert differ.max() <= 1 and differ.float().mean() < 1e-3  # sixteen additions round otherwise than one product
+    half = second.train[:8].sum(0) - second.train[8:].sum(0)
+    assert half.abs().max() <= 1  # evenly, where a burst has all in the first half
+    assert (first.train[8:].sum(0) == (first.counts - 8).clamp(min=0)).all()
