@@ -5,21 +5,12 @@ import logging
 import pytest
 import pytorch_lightning as pl
 import torch
+from tiny_training import Classifier, PowerCut, assert_same_state, data, fit, mlp, pretrained, trainer
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from spiking_tasnet.ptl import EpochCheckpoint, ProgressiveTandemLearning, PTLConfig
-from spiking_tasnet.snn import ConvertibleLayer, convertible_layers
-
-
-def mlp():
-    return nn.Sequential(
-        nn.Linear(4, 16),  # an analog front end: it lies below the first converted layer
-        ConvertibleLayer(nn.Linear(16, 24), nn.BatchNorm1d(24)),
-        nn.Dropout(0.1),
-        ConvertibleLayer(nn.Linear(24, 16), nn.BatchNorm1d(16)),
-        nn.Linear(16, 3),
-    )
+from spiking_tasnet.snn import Constraints, ConvertibleLayer, convertible_layers
+from spiking_tasnet.snn.constraints import violations
 
 
 def cnn():
@@ -30,66 +21,6 @@ def cnn():
         ConvertibleLayer(nn.Linear(8 * 9, 16)),
         nn.Linear(16, 3),
     )
-
-
-class Classifier(pl.LightningModule):
-    """An ordinary module: it knows nothing of spikes."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def training_step(self, batch, _):
-        loss = nn.functional.cross_entropy(self.network(batch[0]), batch[1])
-        self.log("train_loss", loss)
-        return loss
-
-    def validation_step(self, batch, _):
-        self.log("val_loss", nn.functional.cross_entropy(self.network(batch[0]), batch[1]))
-
-    def configure_optimizers(self):
-        optimizer = torch.optim.Adam(self.parameters(), lr=5e-3)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {
-                "scheduler": torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0),
-                "monitor": "val_loss",
-            },
-        }
-
-
-def data(shape, seed, shuffle=False, size=160):
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(size, *shape, generator=generator)
-    flat = x.flatten(1)
-    y = (flat @ torch.randn(flat.shape[1], 3, generator=torch.Generator().manual_seed(9))).argmax(1)
-    return DataLoader(TensorDataset(x, y), batch_size=32, shuffle=shuffle)
-
-
-def trainer(callbacks, max_epochs=40):
-    return pl.Trainer(
-        max_epochs=max_epochs,
-        callbacks=callbacks,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-
-
-def fit(module, shape, callbacks, max_epochs=40, **kwargs):
-    run = trainer(callbacks, max_epochs)
-    run.fit(module, data(shape, 0, shuffle=True), data(shape, 1), **kwargs)
-    return run
-
-
-def pretrained(make, shape, epochs=8):
-    torch.manual_seed(0)
-    module = Classifier(make())
-    fit(module, shape, [], epochs)
-    return module
 
 
 CASES = {"mlp": (mlp, (4,), ["encoding", "spiking"]), "cnn": (cnn, (1, 8, 8), ["encoding", "spiking", "spiking"])}
@@ -187,24 +118,37 @@ def test_resume_in_the_middle_of_a_stage_equals_the_uninterrupted_run(tmp_path):
     expected, records = module.state_dict(), ptl.records
     assert ptl.finished and records[0].epochs == 4
 
-    class Stop(pl.Callback):
-        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-            if trainer.current_epoch == self.epoch and batch_idx == 2:
-                raise RuntimeError("power cut")
-
     for epoch in (2, 5):  # in the middle of stage 1, and of stage 2
         module, ptl = start()
-        stop = Stop()
-        stop.epoch = epoch
         path = tmp_path / f"{epoch}.ckpt"
         with pytest.raises(RuntimeError, match="power cut"):
-            fit(module, (4,), [ptl, EpochCheckpoint(path), stop])
+            fit(module, (4,), [ptl, EpochCheckpoint(path), PowerCut(epoch)])
         torch.manual_seed(123)  # another process starts with another random state
         module, ptl = Classifier(mlp()), ProgressiveTandemLearning(ptl.config)
         fit(module, (4,), [ptl, EpochCheckpoint(path)], ckpt_path=path, weights_only=True)
         assert ptl.records == records
-        for key, value in module.state_dict().items():
-            assert torch.equal(value, expected[key]) if hasattr(value, "shape") else value == expected[key], key
+        assert_same_state(module, expected)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "settings", [{"weight_bits": 4}, {"weight_bits": 5, "per_channel": True, "fan_in": 6}, {"fan_in": 6}]
+)
+def test_the_converted_network_obeys_its_constraints(case, settings):
+    make, shape, roles = CASES[case]
+    module = pretrained(make, shape)
+    ptl = ProgressiveTandemLearning(PTLConfig(num_steps=8, patience=1, max_epochs_per_stage=2, **settings))
+    fit(module, shape, [ptl])
+    assert ptl.finished
+    constraints = Constraints(**settings)
+    for name, layer in convertible_layers(module).items():
+        assert layer.constraints == constraints
+        weight, bias = layer.effective_weights()
+        assert violations(weight, bias, constraints) == [], name
+        if "weight_bits" in settings:  # the full-precision copy is what was trained
+            assert violations(layer.operator.weight, None, Constraints(settings["weight_bits"]))
+    for record in ptl.records:
+        assert record.val_loss_best <= record.val_loss_converted
 
 
 def test_a_run_too_short_says_so(caplog):
