@@ -10,6 +10,7 @@ import gzip
 import logging
 import tarfile
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,10 +143,13 @@ def _idx(source: Path, name: str) -> np.ndarray:
         for path in (folder / name, folder / f"{name}.gz"):
             if not path.is_file():
                 continue
-            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-            if len(data) < 4 or data[:3] != b"\0\0\x08":
+            try:
+                data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                raise ValueError(f"{path}: damaged ({error}); fetch it again") from None
+            n_axes = data[3] if len(data) > 3 else 0
+            if data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * n_axes:
                 raise ValueError(f"{path}: not an IDX file of bytes; fetch it again")
-            n_axes = data[3]
             shape = np.frombuffer(data, ">i4", n_axes, offset=4)
             values = np.frombuffer(data, np.uint8, offset=4 + 4 * n_axes)
             if values.size != np.prod(shape):
@@ -164,8 +168,12 @@ def _cifar10(source: Path, part: str) -> Arrays:
         return _folder_arrays(source / part)
     archive = source / f"{part}.tar.gz"
     if archive.is_file():
-        with tempfile.TemporaryDirectory() as folder, tarfile.open(archive) as opened:
-            opened.extractall(folder, filter="data")
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                with tarfile.open(archive) as opened:
+                    opened.extractall(folder, filter="data")
+            except (EOFError, tarfile.TarError, zlib.error) as error:
+                raise ValueError(f"{archive}: damaged ({error}); fetch it again") from None
             inner = Path(folder) / part
             return _folder_arrays(inner if inner.is_dir() else Path(folder))
     raise FileNotFoundError(
