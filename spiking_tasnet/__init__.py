@@ -1,9 +1,13 @@
 """Speech separation with a spiking separator.
 
 files       whole-or-nothing writing
+config      settings from YAML
+tables      Markdown tables of reports
+model_file  a trained network in one file
 snn         spikes, integrate-and-fire layers, coding, thresholds, conversion, cost, kernels
 ptl         progressive tandem learning as a Lightning callback
 separation  network, mixing, data, losses, metrics, inference, report
+vision      image networks, their data, the methods compared, report
 cli         the command line over the above
 """
 

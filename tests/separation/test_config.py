@@ -4,15 +4,28 @@ from pathlib import Path
 
 import pytest
 
+from spiking_tasnet.config import read_config
 from spiking_tasnet.separation.config import Config, ModelConfig, load_config, save_config
+from spiking_tasnet.vision import config as vision
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted([*ROOT.glob("recipes/*/conf/*.yaml"), *ROOT.glob("egs/*/conf/*.yaml")])
+VISION = ("mnist", "cifar10", "imagenet")  # recipes
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parts[-3]}/{path.name}")
-def test_every_shipped_configuration_loads(path):
-    load_config(path)
+def test_every_shipped_configuration_loads_as_what_its_recipe_is(path):
+    kinds = (vision.Config, Config) if path.parts[-3] in VISION else (Config, vision.Config)
+    assert isinstance(read_config(kinds[0], path), kinds[0])
+    with pytest.raises(ValueError, match="unknown key"):
+        read_config(kinds[1], path)
+
+
+def test_every_recipe_ships_a_configuration():
+    folders = {path.parent for path in [*ROOT.glob("recipes/*/run.sh"), *ROOT.glob("egs/*/run.sh")]}
+    own = {folder for folder in folders if (folder / "conf").is_dir()}
+    assert own == {path.parents[1] for path in SHIPPED}
+    assert {folder.name for folder in own} >= {*VISION, "wsj0-2mix"}
 
 
 def test_the_defaults_are_the_papers():

@@ -1,9 +1,12 @@
 """The paper's networks, layer by layer; strides against the pooled originals."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+import spiking_tasnet
 from spiking_tasnet.snn import ConvertibleLayer, convert, convertible_layers
 from spiking_tasnet.vision.networks import NETWORKS, VGG, build_network, load_model, save_model, strided
 
@@ -123,3 +126,9 @@ def test_a_model_is_read_as_it_was_written(tmp_path):
         assert torch.equal(found(x), network.eval()(x))
     with pytest.raises(FileNotFoundError, match="none.pt: no such model; stages 1 to 3 make it"):
         load_model(tmp_path / "none.pt")
+
+
+def test_an_installed_package_holds_every_module():
+    root = Path(spiking_tasnet.__file__).parent
+    folders = {path.parent for path in root.rglob("*.py")}
+    assert all((folder / "__init__.py").is_file() for folder in folders)  # else setuptools leaves the folder out
