@@ -1,0 +1,71 @@
+"""Learning curves of a vision experiment: the ANN, its conversion with shaded stages, the methods compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from spiking_tasnet.files import whole_file
+from spiking_tasnet.ptl import curves
+from spiking_tasnet.vision.config import Config
+
+History = Sequence[Mapping[str, float]]
+COMPARED = {  # method -> (label, colour, line style)
+    "tandem": ("tandem, end to end", "#0f766e", "--"),
+    "surrogate": ("surrogate, IF", "#9d174d", "-."),
+    "lif": ("surrogate, LIF", "#7c3aed", ":"),
+}
+
+
+def draw_curves(histories: Mapping[str, History], stages: Sequence[Mapping[str, Any]], config: Config) -> Figure:
+    """Draw what the validation images say after each epoch.
+
+    Args:
+        histories: trained method -> rows of its history.csv; `ann` and `ptl` follow each other on the axis of
+            epochs. A method compared starts where its training does: with the ANN, or after it if it starts from it.
+        stages: entries of stages.json; of a reconstruction, `val_loss_converted` is marked where the stage begins.
+        config: of the experiment.
+    """
+    reconstruct = config.model.network == "autoencoder"
+    ann, ptl = (list(histories.get(method, ())) for method in ("ann", "ptl"))
+    compared = {method: histories[method] for method in COMPARED if method in histories}
+    start = len(ann) if config.rivals.pretrained else 0
+    longest = max([len(ann) + len(ptl), *(start + len(rows) for rows in compared.values())])
+
+    spans = curves.stage_spans(int(row["ptl_stage"]) for row in [*ann, *ptl]) or [(0, 0.5, 0.5)]
+    figure, axes = curves.run_axes(spans, "MSE" if reconstruct else "accuracy (%)")
+    axes.set_xlim(0.5, longest + 0.5)
+    own = {"linewidth": 1.8, "marker": "o", "markersize": 2.6, "color": curves.DEV_COLOUR}
+    name = "ANN, then PTL" if ann and ptl else "PTL" if ptl else "ANN"
+    axes.plot(range(1, len(ann) + len(ptl) + 1), _scores([*ann, *ptl], reconstruct), label=name, **own)
+    for method, rows in compared.items():
+        label, colour, style = COMPARED[method]
+        epochs = range(start + 1, start + len(rows) + 1)
+        axes.plot(epochs, _scores(rows, reconstruct), label=label, color=colour, linestyle=style, linewidth=1.4)
+    if reconstruct:
+        axes.set_yscale("log")
+        converted = {stage["ptl_stage"]: stage["val_loss_converted"] for stage in stages}
+        marks = [(first, converted[stage]) for stage, first, _ in spans if stage in converted]
+        curves.mark_conversions(axes, marks, "right after conversion")
+    figure.legend(loc="outside lower center", ncol=5, frameon=False, fontsize=8)
+    return figure
+
+
+def write_curves(
+    path: Path, histories: Mapping[str, History], stages: Sequence[Mapping[str, Any]], config: Config
+) -> bool:
+    """Write `draw_curves` as an image, whole or not at all; return whether there was anything to draw."""
+    if not histories:
+        return False
+    figure = draw_curves(histories, stages, config)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary)
+    return True
+
+
+def _scores(rows: History, reconstruct: bool) -> list[float]:
+    """MSE, or accuracy in %, on the validation images."""
+    return [row["val_loss"] if reconstruct else 100 * row["val_accuracy"] for row in rows]
