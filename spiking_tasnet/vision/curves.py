@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from spiking_tasnet.files import whole_file
 from spiking_tasnet.ptl import curves
@@ -36,7 +37,7 @@ def draw_curves(histories: Mapping[str, History], stages: Sequence[Mapping[str, 
     longest = max([len(ann) + len(ptl), *(start + len(rows) for rows in compared.values())])
 
     spans = curves.stage_spans(int(row["ptl_stage"]) for row in [*ann, *ptl]) or [(0, 0.5, 0.5)]
-    figure, axes = curves.run_axes(spans, "MSE" if reconstruct else "accuracy (%)")
+    figure, axes = curves.run_axes(spans, f"{'MSE' if reconstruct else 'accuracy (%)'} on validation images")
     axes.set_xlim(0.5, longest + 0.5)
     own = {"linewidth": 1.8, "marker": "o", "markersize": 2.6, "color": curves.DEV_COLOUR}
     name = "ANN, then PTL" if ann and ptl else "PTL" if ptl else "ANN"
@@ -47,6 +48,9 @@ def draw_curves(histories: Mapping[str, History], stages: Sequence[Mapping[str, 
         axes.plot(epochs, _scores(rows, reconstruct), label=label, color=colour, linestyle=style, linewidth=1.4)
     if reconstruct:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         converted = {stage["ptl_stage"]: stage["val_loss_converted"] for stage in stages}
         marks = [(first, converted[stage]) for stage, first, _ in spans if stage in converted]
         curves.mark_conversions(axes, marks, "right after conversion")

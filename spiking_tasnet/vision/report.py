@@ -53,7 +53,7 @@ class Experiment:
     Attributes:
         folder: exp/<name>.
         corpus: what stage 0 left.
-        config: of the first method that was tested, the ANN as a rule.
+        config: of PTL, or else of the first method that was tested.
         results: method -> what stage 4 found, in the order of `METHODS`.
         runs: method -> run.json.
         histories: trained method -> its epochs.
@@ -112,7 +112,7 @@ def load_experiment(data_dir: Path, exp_dir: Path) -> Experiment:
         method: _history(exp_dir / method / "history.csv", stage) for method in results if runs[method].get("epochs")
     }
     stages = _needed(exp_dir / "ptl" / "stages.json", "stage 2") if "ptl" in results else []
-    config = read_config(Config, exp_dir / next(iter(results)) / "config.yaml")
+    config = read_config(Config, exp_dir / ("ptl" if "ptl" in results else next(iter(results))) / "config.yaml")
     return Experiment(exp_dir, corpus, config, results, runs, histories, stages)
 
 
@@ -120,7 +120,7 @@ def results_markdown(experiment: Experiment, with_curves: bool = True) -> str:
     """RESULTS.md of an experiment."""
     corpus, model = experiment.corpus, experiment.config.model
     size = "x".join(str(length) for length in corpus.image)
-    width = "" if model.width == 1 else f", {model.width:g} times as wide"
+    width = "" if model.width == 1 else f" ({model.width:g} times its channels)"
     stages = [
         "## Progressive tandem learning, stage by stage",
         f"{'MSE' if experiment.reconstruct else 'Cross-entropy'} on the validation images: with the stage's layer "
@@ -135,7 +135,7 @@ def results_markdown(experiment: Experiment, with_curves: bool = True) -> str:
         "training images, kept for validation; the test set was read once, at the end.",
         headline(experiment),
         score_table(experiment),
-        *_remarks(experiment),
+        _remarks(experiment),
         *([rate_table(experiment)] if "curve" in experiment.results.get("rate", {}) else []),
         *(["![learning curves](curves.png)"] if with_curves else []),
         *(stages if experiment.stages else []),
@@ -198,10 +198,10 @@ def cost_sections(experiment: Experiment) -> list[str]:
     for method, found in experiment.results.items():
         total = found["cost"]["total"]
         ann = method == "ann"
-        driven = [number(total["synops"] / MEGA, 2), number(total["synops_ratio"], 3)]
-        driven += [number(total[key] / MEGA, 2) for key in ("neuron_updates", "power_proxy")]
+        driven = [number(total["synops"] / MEGA, 3), number(total["synops_ratio"], 3)]
+        driven += [number(total[key] / MEGA, 3) for key in ("neuron_updates", "power_proxy")]
         energy = [number(total["ann_energy_j" if ann else "snn_energy_j"] / MICRO, 2)]
-        macs = number(total["ann_macs" if ann else "snn_macs"] / MEGA, 2)
+        macs = number(total["ann_macs" if ann else "snn_macs"] / MEGA, 3)
         cells = [macs, *(["–"] * 4 if ann else driven), *energy, "–" if ann else number(total["energy_ratio"], 3)]
         rows.append([NAMES[method], *cells])
     header = ["an image", "MACs (M)", "SynOps (M)", "SynOps ratio", "neuron updates (M)", "power proxy (M)"]
@@ -269,15 +269,25 @@ def results_csv(experiment: Experiment) -> str:
     return text.getvalue()
 
 
-def _remarks(experiment: Experiment) -> list[str]:
+def _remarks(experiment: Experiment) -> str:
+    """What the table of scores does not say."""
+    ptl, remarks = experiment.config.ptl, []
+    if "ptl" in experiment.results:
+        told = [f"T_p = {ptl.patience}", f"thresholds at the {ptl.percentile:g}th percentile"]
+        if ptl.weight_bits:
+            told.append(f"weights and biases of {ptl.weight_bits} bits, a scale a {_scale(ptl.per_channel)}")
+        if ptl.fan_in:
+            told.append(f"at most {ptl.fan_in} inputs a neuron")
+        remarks.append(f"PTL: {', '.join(told)}; its epochs and hours come on top of the ANN's.")
     counts = {method: found["images"] for method, found in experiment.results.items()}
-    most = max(counts.values())
-    fewer = [
-        f"{NAMES[method]} was tested on the first {number(count)} test images only."
-        for method, count in counts.items()
-        if count < most
-    ]
-    return [" ".join(fewer)] if fewer else []
+    for method, count in counts.items():
+        if count < max(counts.values()):
+            remarks.append(f"Of the test images only the first {number(count)} were given to {NAMES[method]}.")
+    return " ".join(remarks)
+
+
+def _scale(per_channel: bool) -> str:
+    return "channel" if per_channel else "layer"
 
 
 def _needed(path: Path, stage: str) -> Any:

@@ -21,6 +21,9 @@ SETTINGS += ["ptl.num_steps=8", "ptl.patience=1", "ptl.max_epochs_per_stage=1", 
 SETTINGS += ["rivals.rate_steps=80", "rivals.rate_images=8"]
 
 
+AUTOENCODER = ["model.network=autoencoder", "ptl.weight_bits=6", "ptl.fan_in=50"]
+
+
 def experiment(folder, methods, *changes):
     data, exp = tiny_data(folder), folder / "tiny"
     for method in methods:
@@ -37,7 +40,7 @@ def classified(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reconstructed(tmp_path_factory):
-    return experiment(tmp_path_factory.mktemp("autoencoder"), ("ann", "ptl"), "model.network=autoencoder")
+    return experiment(tmp_path_factory.mktemp("autoencoder"), ("ann", "ptl"), *AUTOENCODER)
 
 
 @pytest.fixture
@@ -88,13 +91,13 @@ def test_markdown_holds_the_results(classified):
         assert cells[4] == ("–" if method == "ann" else f"{round(100 * (results[method]['top1'] - ann), 2) + 0.0:+.2f}")
         assert cells[5] == ("–" if method == "rate" else str(results[method]["epochs"]))
     assert [rows[name][1] for name in ("ANN", "PTL", "rate coding", "primitive")] == ["–", "8", "80", "8"]
-    assert "rate coding was tested on the first 8 test images only." in text
+    assert "Of the test images only the first 8 were given to rate coding." in text
     assert rows_of(text, "rate coding, steps")[0][1:] == ["32", "64", "80"]
     assert f"PTL names {100 * results['ptl']['top1']:.2f} % of the test images with N_s = 8" in text
 
     cells = rows_of(text, "an image")[1]
     total = results["ptl"]["cost"]["total"]
-    assert cells["PTL"][1:3] == [f"{total['synops'] / 1e6:.2f}", f"{total['synops_ratio']:.3f}"]
+    assert cells["PTL"][1:3] == [f"{total['synops'] / 1e6:.3f}", f"{total['synops_ratio']:.3f}"]
     assert cells["PTL"][5] == f"{total['snn_energy_j'] * 1e6:.2f}"
     assert cells["ANN"][1:5] == ["–"] * 4
     layers = rows_of(text, "layer (PTL)")[1]
@@ -108,7 +111,8 @@ def test_markdown_holds_the_results(classified):
     for fact in ("4.6 pJ a MAC", "0.9 pJ an accumulate", "Horowitz", "10 x neuron updates", "| seed | 0 |", "torch "):
         assert fact in text
     assert "on mnist (1x12x12 pixels, 60 training and 20 test images)" in text
-    assert "0.2 times as wide" in text
+    assert "Network `mnist_cnn` (0.2 times its channels)" in text
+    assert "PTL: T_p = 1, thresholds at the 99.9th percentile; its epochs" in text
 
 
 def test_no_place_of_the_machine_is_in_the_report(copied):
@@ -130,6 +134,7 @@ def test_reconstruction_is_judged_by_its_error(reconstructed):
     assert rows["PTL"][2:4] == [f"{results['ptl']['mse']:.5f}", ratio]
     assert f"{ratio} times the ANN's" in text
     assert "MSE on the validation images" in text
+    assert "weights and biases of 6 bits, a scale a layer, at most 50 inputs a neuron; its epochs" in text
 
 
 def test_the_ann_alone_can_be_reported(copied):
