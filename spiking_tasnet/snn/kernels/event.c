@@ -19,17 +19,17 @@
 #define WINDOW 4
 #define PATTERNS 16
 #define BUCKETS (8 * PATTERNS)
-#define SLACK 16             /* entries that a vector may read or write beyond a list */
+#define SLACK 16             /* entries that may be read or written beyond a list; not less than AHEAD */
 #define TILE 64              /* most output frames between two visits of a block of weights */
-#define TILE_ENTRIES 32768   /* most entries of merged lists in that time: they share the second-level cache with it */
+#define TILE_ENTRIES 16384   /* most entries of merged lists in that time: they share the second-level cache with it */
+#define AHEAD 12             /* entries between a row that is added and the one that is fetched meanwhile */
+#define MAX_TAPS 1024
+#define VECTORS 8            /* sums of one pattern, in registers */
 #ifdef __AVX512BW__
-#define VECTOR 64
+#define VECTOR 64            /* bytes of a register */
 #else
 #define VECTOR 32
 #endif
-#define AHEAD 8              /* entries between a row that is added and the one that is fetched meanwhile */
-#define MAX_TAPS 1024
-#define VECTORS 8/* sums of one pattern, in registers */
 
 typedef struct {
     int64_t height, width, chan_in, fan_in, out_height, out_width, chan_out, fan_out;
@@ -79,9 +79,10 @@ int event_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_
         for (int bucket = 0; bucket < BUCKETS; bucket++)
             head[bucket] = scratch + bucket * capacity;
         for (int64_t n = 0; n < n_active; n++) {
-            uint32_t x = (uint32_t)word[active[n]] & used;
+            uint16_t input = active[n];
+            uint32_t x = (uint32_t)word[input] & used;
             for (int window = 0; window < 8; window++, x >>= WINDOW)
-                *head[window * PATTERNS + (x & 15)]++ = active[n];
+                *head[window * PATTERNS + (x & 15)]++ = input;
         }
         uint32_t *ends = table + (frame - first) * (BUCKETS + 1);
         uint16_t *list = pool + starts[frame - first];
