@@ -10,12 +10,14 @@ layers      the layer that is analog first and spiking once converted
 network     find convertible layers, make plain torch networks convertible
 convert     conversion of a layer, and of a network without training
 energy      MACs, synaptic operations, energy
+export      a converted network in one file of arrays, and its check
 kernels     the simulation behind one interface
 """
 
 from spiking_tasnet.snn.constraints import Constraints
 from spiking_tasnet.snn.convert import SpikingSettings, convert, convert_layer
 from spiking_tasnet.snn.energy import record_cost
+from spiking_tasnet.snn.export import check_export, export_network
 from spiking_tasnet.snn.layers import ConvertibleLayer
 from spiking_tasnet.snn.network import LayerReport, convertible_layers, make_convertible
 from spiking_tasnet.snn.neuron import integrate_and_fire
@@ -29,9 +31,11 @@ __all__ = [
     "Spikes",
     "SpikingSettings",
     "activation_percentile",
+    "check_export",
     "convert",
     "convert_layer",
     "convertible_layers",
+    "export_network",
     "integrate_and_fire",
     "make_convertible",
     "record_cost",

@@ -11,7 +11,7 @@ from tiny_training import PowerCut, assert_same_state
 from spiking_tasnet.config import read_config
 from spiking_tasnet.files import read_json
 from spiking_tasnet.ptl import fit
-from spiking_tasnet.snn import Constraints, convertible_layers
+from spiking_tasnet.snn import Constraints, check_export, convertible_layers, export_network
 from spiking_tasnet.vision import runs
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.networks import load_model
@@ -92,6 +92,8 @@ def test_each_method_leaves_a_network_of_its_kind(method, exp, data_dir):
     if method == "ptl":
         stages = read_json(exp / "ptl" / "stages.json")
         assert [stage["layer"] for stage in stages] == list(convertible_layers(network))
+        export_network(network, exp / "network.npz")
+        check_export(exp / "network.npz", bits)
     with torch.no_grad():
         assert torch.isfinite(network(torch.rand(4, 1, 12, 12))).all()
 
