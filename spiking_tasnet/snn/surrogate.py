@@ -30,7 +30,7 @@ class _Rectangle(torch.autograd.Function):
 def surrogate_fire(currents: Iterable[Tensor], threshold: Tensor, v_init: float = 0.0, decay: float = 1.0) -> Tensor:
     """Trains of IF (decay 1) or LIF neurons with soft reset, differentiable by the rectangular window.
 
-    V[t] = decay V[t-1] + z[t] - theta s[t-1]. The window is one threshold wide and 1 / theta high, so the value
+    V[t] = decay (V[t-1] - theta s[t-1]) + z[t]. The window is one threshold wide and 1 / theta high, so the value
     theta x s has slope 1 inside it.
 
     Args:
@@ -42,9 +42,9 @@ def surrogate_fire(currents: Iterable[Tensor], threshold: Tensor, v_init: float 
     Returns:
         Float train (num_steps, batch, ...) of 0 and 1.
     """
-    train, v = [], None
+    train, v = [], v_init * threshold
     for current in currents:
-        v = v_init * threshold + current if v is None else decay * v + current
+        v = decay * v + current
         spikes = _Rectangle.apply(v - threshold, threshold)
         v = v - threshold * spikes
         train.append(spikes)

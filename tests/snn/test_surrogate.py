@@ -23,8 +23,12 @@ def test_written_out_traces():
     assert fire([0.5, 0.5, 0.75, 0.75, 0.0], 1.0) == [0, 1, 0, 1, 0]
     # LIF, decay 0.5: V 0.5, 0.25 + 0.5 = 0.75, 0.375 + 0.75 = 1.125 (fires), 0.0625 + 0.75, 0.40625
     assert fire([0.5, 0.5, 0.75, 0.75, 0.0], 1.0, decay=0.5) == [0, 0, 1, 0, 0]
-    # The start is half a threshold, and V[0] does not leak before the first step: 0.5 + 0.5 fires.
-    assert fire([0.5, 0.5], 1.0, v_init=0.5, decay=0.5) == [1, 0]
+    # V[0] = 0.5 leaks like any other: V 0.25 + 0.75 (fires, nothing left), 0.5
+    assert fire([0.75, 0.5], 1.0, v_init=0.5, decay=0.5) == [1, 0]
+    assert fire([0.7, 0.5], 1.0, v_init=0.5, decay=0.5) == [0, 0]
+    assert fire([0.5, 0.5], 1.0, v_init=0.5) == [1, 0]
+    # What is left after a spike leaks, the threshold taken off before: V 2.5 (fires), 0.75, 1.0 (fires)
+    assert fire([2.5, 0.0, 0.625], 1.0, decay=0.5) == [1, 0, 1]
     # A soft reset keeps what is above: 2.5 (fires), 1.5 (fires), 0.5
     assert fire([2.5, 0.0, 0.0], 1.0) == [1, 1, 0]
 
