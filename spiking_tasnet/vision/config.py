@@ -71,7 +71,8 @@ class TrainConfig:
     Attributes:
         max_epochs: end at the latest after this many.
         lr: Adam's learning rate.
-        schedule: ``step`` divides the rate by ten at `decay_at`; ``cosine`` lets it fall to zero over `max_epochs`.
+        schedule: ``step`` divides the rate by ten at `decay_at`; ``cosine`` lets it fall to zero over `max_epochs`;
+            ``stage`` lets it fall so in each PTL stage, over `ptl.max_epochs_per_stage`.
         decay_at: epoch of the step, from 0.
         precision: Lightning's, or ``auto``.
     """
@@ -84,8 +85,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        if self.schedule not in ("step", "cosine"):
-            raise ValueError(f"schedule: {self.schedule!r} found, 'step' or 'cosine' expected")
+        if self.schedule not in ("step", "cosine", "stage"):
+            raise ValueError(f"schedule: {self.schedule!r} found, 'step', 'cosine' or 'stage' expected")
         if self.max_epochs < 1 or self.lr <= 0 or self.decay_at < 0:
             raise ValueError("max_epochs >= 1, lr > 0 and decay_at >= 0 expected")
 
@@ -139,3 +140,10 @@ class Config:
     ptl: PTLConfig = field(default_factory=lambda: PTLConfig(num_steps=16, patience=6))
     rivals: RivalConfig = field(default_factory=RivalConfig)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what sections say together."""
+        if "stage" in (self.ann.schedule, self.end_to_end.schedule):
+            raise ValueError("schedule: 'stage' found outside snn; only the conversion has stages")
+        if self.snn.schedule == "stage" and not self.ptl.max_epochs_per_stage:
+            raise ValueError("snn.schedule: 'stage' found without ptl.max_epochs_per_stage: say how long a stage is")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spiking_tasnet.ptl import ProgressiveTandemLearning
 from spiking_tasnet.vision.config import TrainConfig
 
 
@@ -62,12 +63,12 @@ class VisionModule(pl.LightningModule):
         losses = f"train {row['train_loss']:.4f}, validation {row['val_loss']:.4f}"
         return f"{losses}, accuracy {100 * row['val_accuracy']:.2f} %"
 
-    def learning_rate(self, epoch: int) -> float:
-        """Adam's rate in an epoch, counted from 0 over the whole run, whatever stages it has."""
+    def learning_rate(self, epoch: int, length: int) -> float:
+        """Adam's rate in an epoch, counted from 0 over the whole run, or over a stage of `length` epochs."""
         config = self.config
-        if config.schedule == "cosine":
-            return config.lr * (1 + math.cos(math.pi * min(1.0, epoch / config.max_epochs))) / 2
-        return config.lr * (0.1 if epoch >= config.decay_at else 1.0)
+        if config.schedule == "step":
+            return config.lr * (0.1 if epoch >= config.decay_at else 1.0)
+        return config.lr * (1 + math.cos(math.pi * min(1.0, epoch / length))) / 2
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam on what is not frozen."""
@@ -76,5 +77,9 @@ class VisionModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Set the rate of the epoch, also for optimisers that a conversion has just made."""
+        epoch, length = self.current_epoch, self.config.max_epochs
+        if self.config.schedule == "stage":
+            (ptl,) = (c for c in self.trainer.callbacks if isinstance(c, ProgressiveTandemLearning))
+            epoch, length = ptl.records[-1].epochs, ptl.config.max_epochs_per_stage
         for group in self.optimizers().param_groups:
-            group["lr"] = self.learning_rate(self.current_epoch)
+            group["lr"] = self.learning_rate(epoch, length)

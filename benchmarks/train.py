@@ -1,0 +1,106 @@
+"""A PTL epoch by stage against an ANN epoch of the same network: training steps and validation, interleaved.
+
+python -m benchmarks.train [--batches 8] [--dev-batches 2] [--rounds 3] [--threads 2] [--paper] [--reference]
+
+The network has the sizes of egs/mini-2mix (--paper: the paper's) and random weights. --reference also times the last
+stage on the plain simulation, one dense pass a step, which is what a library of spiking networks would cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.networks import SMALL, mixtures, random_separator
+from spiking_tasnet.ptl.freeze import below, freeze
+from spiking_tasnet.separation.config import ModelConfig
+from spiking_tasnet.separation.losses import pit_si_sdr
+from spiking_tasnet.separation.network import TasNet
+from spiking_tasnet.snn import SpikingSettings, convertible_layers
+from spiking_tasnet.snn.convert import convert_layer
+from spiking_tasnet.snn.network import execution_order
+
+
+def epoch(network: TasNet, args: argparse.Namespace) -> Callable[[], None]:
+    """A function that trains and validates `network` on the batches of an epoch."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer, loss = torch.optim.Adam(trained, lr=1e-5), pit_si_sdr()
+    batch = [mixtures(args.batch_size, args.seconds, seed=seed) for seed in (1, 2)]
+    sources = torch.stack(batch, dim=1)
+    mixture = sources.sum(1)
+
+    def run() -> None:
+        for _ in range(args.batches):
+            optimizer.zero_grad()
+            loss(network(mixture), sources).backward()
+            optimizer.step()
+        with torch.no_grad():
+            for _ in range(args.dev_batches):
+                loss(network(mixture), sources)
+
+    return run
+
+
+def stages(network: TasNet, n_stages: int) -> dict[int, TasNet]:
+    """The network in its first, middle and last PTL stage: layers converted, those below frozen."""
+    clip = mixtures(1, 2.0)
+    with execution_order(network) as order, torch.no_grad():
+        network(clip)
+    wanted, found = {1, (n_stages + 1) // 2, n_stages}, {}
+    for number, name in enumerate(convertible_layers(network), start=1):
+        convert_layer(network, name, lambda: network(clip), SpikingSettings(num_steps=32))
+        if number in wanted:
+            stage = copy.deepcopy(network).train()
+            freeze(stage, below(order, name))
+            found[number] = stage
+    return found
+
+
+def seconds(run: Callable[[], None]) -> float:
+    """Wall clock of one call."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print a row a stage."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batches", type=int, default=8, help="training batches an epoch")
+    parser.add_argument("--dev-batches", type=int, default=2, help="validation batches an epoch")
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a segment")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0, help="default: all cores")
+    parser.add_argument("--paper", action="store_true", help="the paper's sizes")
+    parser.add_argument("--reference", action="store_true", help="also the last stage on the plain simulation")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    ann = random_separator(ModelConfig() if args.paper else SMALL)
+    n_stages = len(convertible_layers(ann))
+    runs = {"ANN": epoch(copy.deepcopy(ann).train(), args)}
+    runs |= {f"PTL stage {n} of {n_stages}": epoch(net, args) for n, net in stages(ann, n_stages).items()}
+    spent: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(args.rounds):
+        for name, run in runs.items():
+            spent[name].append(seconds(run))
+    medians = {name: statistics.median(times) for name, times in spent.items()}
+    if args.reference:
+        last = list(runs)[-1]
+        os.environ["SPIKING_TASNET_KERNEL"] = "reference"
+        medians[f"{last}, plain simulation"] = seconds(runs[last])
+    print(f"{args.batches} training and {args.dev_batches} validation batches of {args.batch_size} x {args.seconds:g} s")
+    print(f"{torch.get_num_threads()} threads\n| epoch | s | x ANN |\n| --- | ---: | ---: |")
+    for name, median in medians.items():
+        print(f"| {name} | {median:.2f} | {median / medians['ANN']:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
