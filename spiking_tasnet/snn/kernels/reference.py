@@ -32,7 +32,8 @@ def simulate(
         threshold: theta_l, (out,), in the dtype and unit of `current`.
         v_init: V[0] as a fraction of the threshold, rounded to an integer with int8 weights.
         membrane: V[0] in place of v_init's, in the dtype and unit of `current` and shaped like the output; it is
-            left at V after the last step, so that the next window goes on from there.
+            left at V after the last step, so that the next window goes on from there. Integer membranes have 32 bits:
+            steps x 2**FRACTION_BITS x the sum of an output's weights of one sign must stay below 2**31.
 
     Returns:
         The code of `Spikes`: int32 words (batch, out, ...), or a bool train when N_s > 32.
