@@ -13,13 +13,15 @@ in which they run) stand for themselves; what belongs to layer i is called ``i.<
     input_worth theta_{l-1}, (1,) or (in,): what a spike of the layer below is worth; not of an encoding layer
     rectify     whether a readout is rectified
     threshold, v_init   of an encoding or spiking layer, v_init as a fraction of the threshold
+    spread      how an encoding layer fires
     current     b / N_s, (out,), of a spiking layer
 
-An encoding layer fires min(N_s, floor(relu(W x + b) / threshold + v_init)) spikes in consecutive steps from the first.
-A spiking layer adds W (input_worth s[t]) + current to V, starting at v_init x threshold, and fires and subtracts
-`threshold` where V reaches it. Where its `current` and `threshold` are int32, it computes in integers: V adds
-(W s[t]) 2^fraction_bits + current, with the int8 W, and starts at v_init x threshold rounded. A readout is
-W (input_worth x counts) + b. W is `weight` x `scale` elsewhere.
+An encoding layer fires min(N_s, floor(relu(W x + b) / threshold + v_init)) spikes in consecutive steps from the first;
+with `spread`, it adds relu(W x + b) / N_s to V at each step instead, like a spiking layer. A spiking layer adds W
+(input_worth s[t]) + current to V, starting at v_init x threshold, and fires and subtracts `threshold` where V reaches
+it. Where its `current` and `threshold` are int32, it computes in integers: V adds (W s[t]) 2^fraction_bits + current,
+with the int8 W, and starts at v_init x threshold rounded. A readout is W (input_worth x counts) + b. W is `weight` x
+`scale` elsewhere.
 """
 
 from __future__ import annotations
@@ -198,6 +200,8 @@ def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
         fields["rectify"] = layer.rectify
     else:
         fields |= {"threshold": layer.threshold, "v_init": layer.v_init}
+    if layer.role == "encoding":
+        fields["spread"] = layer.spread
     if layer.role == "spiking":
         _, fields["current"], fields["threshold"] = layer.synapses(below.spike_worth, weight, bias)
     return {

@@ -274,6 +274,8 @@ def _remarks(experiment: Experiment) -> str:
     ptl, remarks = experiment.config.ptl, []
     if "ptl" in experiment.results:
         told = [f"T_p = {ptl.patience}", f"thresholds at the {ptl.percentile:g}th percentile"]
+        if ptl.spread:
+            told.append("the first layer's spikes spread over the window")
         if ptl.weight_bits:
             told.append(f"weights and biases of {ptl.weight_bits} bits, a scale a {_scale(ptl.per_channel)}")
         if ptl.fan_in:
@@ -282,7 +284,7 @@ def _remarks(experiment: Experiment) -> str:
     counts = {method: found["images"] for method, found in experiment.results.items()}
     for method, count in counts.items():
         if count < max(counts.values()):
-            remarks.append(f"Of the test images only the first {number(count)} were given to {NAMES[method]}.")
+            remarks.append(f"Of the test images only {number(count)} were given to {NAMES[method]}.")
     return " ".join(remarks)
 
 

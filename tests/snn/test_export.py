@@ -87,8 +87,14 @@ def simulate(path, x):
         if fields["role"] == "encoding":
             pre = apply(fields, x)
             activation = np.maximum(pre * along(scale, pre) + along(fields["bias"], pre), 0)
-            counts = np.floor(activation / along(fields["threshold"], pre) + fields["v_init"]).clip(0, steps)
+            threshold = along(fields["threshold"], pre)
+            counts = np.floor(activation / threshold + fields["v_init"]).clip(0, steps)
             spikes = np.stack([counts > step for step in range(steps)]).astype(np.float64)
+            v = threshold * fields["v_init"]
+            for step in range(steps if fields["spread"] else 0):
+                v = v + activation / steps
+                spikes[step] = v >= threshold
+                v = v - threshold * spikes[step]
         elif fields["role"] == "spiking":
             integer = fields["threshold"].dtype == np.int32
             threshold, train, v = None, [], None
@@ -119,6 +125,7 @@ def simulate(path, x):
 SETTINGS = {
     "float": {},
     "float, thresholds a channel, rounding": {"channel_wise": True, "v_init": 0.5},
+    "float, spread": {"spread": True},
     "4 bits": {"constraints": Constraints(4)},
     "5 bits a channel, fan-in 7, rounding": {"constraints": Constraints(5, True, 7), "v_init": 0.5},
 }

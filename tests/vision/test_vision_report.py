@@ -91,7 +91,7 @@ def test_markdown_holds_the_results(classified):
         assert cells[4] == ("–" if method == "ann" else f"{round(100 * (results[method]['top1'] - ann), 2) + 0.0:+.2f}")
         assert cells[5] == ("–" if method == "rate" else str(results[method]["epochs"]))
     assert [rows[name][1] for name in ("ANN", "PTL", "rate coding", "primitive")] == ["–", "8", "80", "8"]
-    assert "Of the test images only the first 8 were given to rate coding." in text
+    assert "Of the test images only 8 were given to rate coding." in text
     assert rows_of(text, "rate coding, steps")[0][1:] == ["32", "64", "80"]
     assert f"PTL names {100 * results['ptl']['top1']:.2f} % of the test images with N_s = 8" in text
 
