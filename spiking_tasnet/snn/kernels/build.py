@@ -3,8 +3,7 @@
 The library goes to the user's cache folder under a name that says what it was built from, so another source, compiler
 or processor gets its own. Without a compiler there is no event kernel and the reference runs instead.
 
-C rather than numba: on the same algorithm numba takes 1.6 to 1.9 times as long (its arrays are not aligned and it
-offers no 8-bit lanes in 16-bit registers), takes twice the memory, and compiles for seconds where gcc takes one.
+C rather than numba: prototypes of the same algorithm took 1.6 to 1.9 times as long in numba, and twice the memory.
 Nor is numba the fallback: who installs this package has a compiler already, because `pesq` is built from source.
 """
 

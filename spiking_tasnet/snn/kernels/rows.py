@@ -22,7 +22,7 @@ class Rows:
 
     Attributes:
         variant: of the kernel. Integer sums lie within what 16 bits hold when the magnitudes of each output's weights
-            add up to less than 2**16 (most trained layers), else they take 32 bits and three times as long.
+            add up to less than 2**16, else they take 32 bits, four times the memory and the time of float32.
         taps: of a neuron.
     """
 
