@@ -152,6 +152,24 @@ def test_an_interrupted_run_goes_on_where_it_stopped(method, epoch, changes, exp
     assert without_seconds(other / method / "history.csv") == without_seconds(whole.parent / "history.csv")
 
 
+def rates(exp, method):
+    rows = [row.split(",") for row in (exp / method / "history.csv").read_text().splitlines()]
+    return [float(row[rows[0].index("lr")]) for row in rows[1:]]
+
+
+def test_the_rate_falls_over_the_run_or_in_each_stage(exp, data_dir, tmp_path):
+    new = tmp_path / "new"
+    run_method("ann", config("ann.decay_at=2"), data_dir, new)
+    assert rates(new, "ann") == pytest.approx([0.01, 0.01, 0.001, 0.001])
+    run_method("tandem", config("end_to_end.schedule=cosine"), data_dir, new)
+    assert rates(new, "tandem") == pytest.approx([0.01, 0.0075, 0.0025])
+    stages = ["snn.schedule=stage", "snn.max_epochs=12", "ptl.max_epochs_per_stage=2", "ptl.patience=2"]
+    run_method("ptl", config(*stages), data_dir, exp)
+    assert rates(exp, "ptl") == pytest.approx([1e-3, 5e-4] * 6)
+    with pytest.raises(ValueError, match="'stage' found without ptl.max_epochs_per_stage"):
+        config("snn.schedule=stage", "ptl.max_epochs_per_stage=0")
+
+
 def test_a_finished_run_done_again_is_the_same(exp, data_dir):
     before = load_model(exp / "ann" / "model.pt").state_dict()
     run_method("ann", config(), data_dir, exp)
