@@ -12,6 +12,7 @@ from matplotlib.image import imread
 from spiking_tasnet.cli.main import main
 from spiking_tasnet.files import write_json
 from spiking_tasnet.vision.config import Config
+from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.paper.reconstructions import pair_canvas
 from spiking_tasnet.vision.paper.runs import deciding
 
@@ -43,7 +44,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("paper")
     random = np.random.default_rng(0)
     for part, count in zip(("train", "test"), COUNTS, strict=True):
-        labels = np.arange(count) % CLASSES
+        labels = np.sort(np.arange(count) % CLASSES)  # as an image folder gives them
         images = random.integers(0, 60, (count, *IMAGE), dtype=np.uint8)
         for label in range(CLASSES):
             images[labels == label, :, 4 * label : 4 * label + 3] += 180
@@ -155,6 +156,14 @@ def test_histograms_hold_every_activation(place):
     first = [row for row in rows if row["layer"] == layers[0]]
     assert sum(int(row["count"]) for row in first) == 18 * 4 * 12 * 12  # one batch
     assert float(first[0]["percentile_99"]) <= float(first[0]["percentile_99.9"]) <= float(first[0]["largest"])
+
+
+def test_some_of_the_test_images_are_of_all_classes(place):
+    data = VisionData(place / "data", Config().data)
+    ((_, labels),) = data.test_dataloader(9)
+    assert len(labels) == 9 and set(labels.tolist()) == set(range(CLASSES))
+    ((_, labels),) = data.test_dataloader(1000)
+    assert len(labels) == COUNTS[1]
 
 
 def test_pairs_lie_side_by_side():

@@ -106,9 +106,9 @@ def show_activations(runs: Runs, done: Sequence[Done]) -> Shown:
 
 
 def _draw(layers: Sequence[Histogram], runs: Runs, done: Done):
-    cols = min(4, len(layers))
+    cols = min((4, 5, 3), key=lambda cols: -len(layers) % cols)  # as few empty places as can be
     n_rows = -(-len(layers) // cols)
-    figure, grid = panels(n_rows, cols, max(6.0, 2.7 * cols), 1.0 + 2.2 * n_rows)
+    figure, grid = panels(n_rows, cols, 2.6 * cols, 1.0 + 2.3 * n_rows)
     for axes, layer in zip(grid.flat, layers, strict=False):
         axes.stairs(layer.counts, layer.edges, color=BLUE, alpha=0.75, fill=True, baseline=0.5)
         axes.set_yscale("log")
@@ -118,11 +118,12 @@ def _draw(layers: Sequence[Histogram], runs: Runs, done: Done):
             axes.axvline(value, color=colour, linestyle=style, linewidth=1.5, label=f"{percentile:g}th percentile")
         axes.set_title(layer.layer, fontsize=9)
         axes.tick_params(labelsize=8)
+        axes.set_xlabel("activation", fontsize=8)
     for axes in grid.flat[len(layers) :]:
         axes.remove()
-    figure.supxlabel("activation (units of the layer)", fontsize=9)
     figure.supylabel("neurons x images a bin", fontsize=9)
     name, seed = done.run.config.model.network, done.run.config.seed
-    figure.suptitle(f"Fig. 1: activations of the ANN {name} on {runs.corpus.corpus}, seed {seed}", fontsize=10)
+    title = f"Fig. 1: activations of the ANN {name} on {runs.corpus.corpus}, in each layer's own units, seed {seed}"
+    figure.suptitle(title, fontsize=10)
     legend(figure)
     return figure

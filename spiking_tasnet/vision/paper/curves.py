@@ -116,7 +116,7 @@ def show_progress(runs: Runs, done: Sequence[Done]) -> Shown:
     upper.set_ylabel("accuracy on validation (%)")
     lower.set_ylabel("loss on validation (nats)")
     lower.set_xlabel("epoch of the conversion; PTL's stages numbered and shaded")
-    lower.set_xlim(0.5, len(history) + 0.5)
+    lower.set_xlim(0.3, len(history) + 0.5)  # room for the first mark
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend(figure)
     paper = TABLE1.get((runs.corpus.corpus, network), {})

@@ -19,7 +19,7 @@ from spiking_tasnet.vision.paper.runs import Done, Run, Runs
 from spiking_tasnet.vision.paper.style import Shown
 from spiking_tasnet.vision.paper.summary import mse, told, told_or_not, who
 
-PER_CLASS, SEARCHED = 2, 1000  # images shown of each class, among the first of the test set
+PER_CLASS = 2  # images shown
 PAIRS = 5  # across
 GAP = 0.25  # between pairs, of an image's width
 
@@ -55,7 +55,7 @@ def draw_pairs(images: Tensor, made: Tensor, done: Done, runs: Runs) -> Figure:
     """All pairs in one picture, original left and reconstruction right."""
     canvas = pair_canvas(images.numpy(), made.numpy())
     height, width = canvas.shape[:2]
-    figure = Figure(figsize=(8.0, 0.7 + 7.6 * height / width), dpi=150, layout="constrained")
+    figure = Figure(figsize=(8.0, 0.5 + 7.9 * height / width), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(canvas.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.axis("off")
@@ -87,8 +87,8 @@ def pair_canvas(images: np.ndarray, made: np.ndarray) -> np.ndarray:
 
 
 def _some_images(runs: Runs, config: Config) -> tuple[np.ndarray, Tensor, Tensor]:
-    """The first images of every class: their places in the test set, images, labels."""
-    batches = list(VisionData(runs.data_dir, config.data, config.seed).test_dataloader(SEARCHED))
+    """The first images of every class of the test set: their places in the test set, images, labels."""
+    batches = list(VisionData(runs.data_dir, config.data, config.seed).test_dataloader())
     images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     found = [np.flatnonzero(labels.numpy() == label)[:PER_CLASS] for label in range(len(runs.corpus.classes))]
     index = np.concatenate([places[n : n + 1] for n in range(PER_CLASS) for places in found])

@@ -38,6 +38,7 @@ def panels(rows: int, cols: int, width: float, height: float, **options: Any) ->
     grid = figure.subplots(rows, cols, squeeze=False, **options)
     for axes in grid.flat:
         axes.grid(axis="y", color="#000000", alpha=0.12, linewidth=0.6)
+        axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     return figure, grid
 
@@ -76,13 +77,18 @@ def points(
         markersize=5,
         linewidth=1.6,
         capsize=3,
-        label=f"{label}, mean and standard deviation over seeds" if several else label,
+        label=f"{label}, mean ± s.d. of seeds" if several else label,
     )
     if several:
         dots = [(place, value) for place, some in zip(places, values, strict=True) for value in some]
         axes.plot(*zip(*dots, strict=True), color=colour, alpha=0.4, marker=".", linestyle="none", label="each seed")
     axes.set_xticks(list(places), [str(key) for key in groups])
     axes.set_xlim(-0.4, len(values) - 0.6)
+
+
+def from_zero(axes: Axes) -> None:
+    """Let the y axis begin at zero, with room above what is drawn; call it last."""
+    axes.set_ylim(0, 1.04 * axes.get_ylim()[1])
 
 
 def level(axes: Axes, value: float, label: str, colour: str = VERMILION) -> None:

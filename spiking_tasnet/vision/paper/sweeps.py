@@ -7,6 +7,8 @@ import logging
 from collections.abc import Sequence
 from statistics import fmean
 
+from matplotlib.ticker import MaxNLocator
+
 from spiking_tasnet.tables import table
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.paper.published import FIG6, FIG6_EPOCHS, FIG6_RATIO, TABLE1
@@ -15,6 +17,7 @@ from spiking_tasnet.vision.paper.style import (
     GREEN,
     PAPER_LINE,
     Shown,
+    from_zero,
     legend,
     level,
     panels,
@@ -69,14 +72,14 @@ def show_sweeps(runs: Runs, done: Sequence[Done]) -> Shown:
     network, corpus = config.model.network, runs.corpus.corpus
     by_paper = (corpus, network) == FIG6
     windows, patiences = _part(groups, STEPS), _part(groups, PATIENCE)
-    figure, grid = panels(2, 2, 9.6, 6.8)
+    figure, grid = panels(2, 2, 9.6, 7.2)
     fixed = {
         "num_steps": f"patience $T_p$ = {config.ptl.patience}",
         "patience": f"window $N_s$ = {config.ptl.num_steps}",
     }
     parts = (
         (grid[0, 0], "A", windows, accuracy, "accuracy on the test set (%)", "num_steps"),
-        (grid[0, 1], "B", windows, ratio, "SynOps of the SNN / MACs of the ANN", "num_steps"),
+        (grid[0, 1], "B", windows, ratio, "SynOps of the SNN / MACs of ANN", "num_steps"),
         (grid[1, 0], "C", patiences, accuracy, "accuracy on the test set (%)", "patience"),
         (grid[1, 1], "D", patiences, epochs, "finishing epoch of the conversion", "patience"),
     )
@@ -87,16 +90,17 @@ def show_sweeps(runs: Runs, done: Sequence[Done]) -> Shown:
         axes.set_xlabel("encoding time window $N_s$ (steps)" if swept == "num_steps" else "patience $T_p$ (epochs)")
         if measure is accuracy:
             level(axes, mean_of(ann, accuracy), "ANN", GREEN)
-        else:
-            axes.set_ylim(bottom=0)
     if by_paper:
         for axes in (grid[0, 0], grid[1, 0]):
             axes.axhline(TABLE1[FIG6]["ann"].accuracy, label="paper, ANN", **PAPER_LINE)
         paper_points(grid[0, 1], list(windows), {str(FIG6_RATIO[0]): FIG6_RATIO[1]}, "paper, SNN")
         paper_points(grid[1, 1], list(patiences), {str(FIG6_EPOCHS[0]): FIG6_EPOCHS[1]}, "paper, SNN")
+    for axes in grid[:, 1]:
+        from_zero(axes)
+    grid[1, 1].yaxis.set_major_locator(MaxNLocator(integer=True))
     count = len(ann)
     figure.suptitle(f"Fig. 6: {network} on {corpus}, {count} seed{'s' if count > 1 else ''}", fontsize=10)
-    legend(figure)
+    legend(figure, columns=5)
     header = ["", "accuracy (%)", "SynOps ratio", "epochs", "paper's ratio", "paper's epochs"]
     rows = [["ANN", told([accuracy(one) for one in ann], 2), "", told([epochs(one) for one in ann], 1), "", ""]]
     for label, some in groups.items():

@@ -17,6 +17,7 @@ from spiking_tasnet.vision.paper.style import (
     PAPER_LINE,
     VERMILION,
     Shown,
+    from_zero,
     legend,
     level,
     panels,
@@ -63,8 +64,9 @@ def show_methods(runs: Runs, done: Sequence[Done]) -> Shown:
     for place, (label, some) in enumerate(groups.items()):
         values, steps = [accuracy(one) for one in some], some[0].test["num_steps"]
         entry = paper.get(some[0].run.method)
-        axes.plot(values, [place] * len(values), ".", color=BLUE, alpha=0.45, markersize=7, label="each seed")
-        axes.plot([fmean(values)], [place], "o", color=BLUE, markersize=8, label="mean")
+        if len(values) > 1:
+            axes.plot(values, [place] * len(values), ".", color=BLUE, alpha=0.45, markersize=7, label="each seed")
+        axes.plot([fmean(values)], [place], "o", color=BLUE, markersize=8, label="mean" if len(values) > 1 else "here")
         if entry:
             axes.plot([entry.accuracy] * 2, [place - 0.34, place + 0.34], label="paper", **PAPER_LINE)
         top5 = [told([100 * one.test["top5"] for one in some], 2)] if with_top5 else []
@@ -158,7 +160,7 @@ def show_steps(runs: Runs, done: Sequence[Done]) -> Shown:
     level(axes, mean_of(baselines[ANN_CONVERTED], mse), ANN_CONVERTED, GREEN)
     level(axes, reference, ANN_LONGER, VERMILION)
     points(axes, groups, mse, label="SNN")
-    axes.set_ylim(bottom=0)
+    from_zero(axes)
     axes.set_xlabel("encoding time window $N_s$ (steps)")
     axes.set_ylabel("mean squared error, pixels from 0 to 1")
     axes.set_title(f"Table 3: spiking autoencoder on {runs.corpus.corpus}, {_seeds(groups)}", fontsize=10)
