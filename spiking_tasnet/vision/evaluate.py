@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from spiking_tasnet.vision.runs import METHODS
 logger = logging.getLogger(__name__)
 TOP = 5
 SCORES = ("top1", "top5", "mse")
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Scores:
@@ -101,7 +102,7 @@ def test_all(data_dir: Path, exp_dir: Path) -> Path:
 
 def test_method(data_dir: Path, folder: Path) -> dict[str, Any]:
     """Test the network that `run_method` left in `folder`, by the configuration it was trained with."""
-    network = load_model(folder / "model.pt")
+    network = load_model(folder / "model.pt").to(DEVICE)
     config = read_config(Config, folder / "config.yaml")
     data = VisionData(data_dir, config.data, config.seed)
     reconstruct = config.model.network == "autoencoder"
@@ -109,9 +110,14 @@ def test_method(data_dir: Path, folder: Path) -> dict[str, Any]:
     steps = next((layer.num_steps for layer in convertible_layers(network).values() if layer.num_steps), 0)
     if run["method"] == "rate":
         found = test_rate_coded(
-            network, data.test_dataloader(config.rivals.rate_images), reconstruct, config.rivals.rate_steps
+            network, _moved(data.test_dataloader(config.rivals.rate_images)), reconstruct, config.rivals.rate_steps
         )
         steps = config.rivals.rate_steps
     else:
-        found = test_network(network, data.test_dataloader(), reconstruct)
+        found = test_network(network, _moved(data.test_dataloader()), reconstruct)
     return found | {"num_steps": steps, "epochs": run["epochs"], "hours": run.get("hours", 0.0)}
+
+
+def _moved(batches: Iterable) -> Iterator[tuple[Tensor, Tensor]]:
+    for images, labels in batches:
+        yield images.to(DEVICE), labels.to(DEVICE)
