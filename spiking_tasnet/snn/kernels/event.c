@@ -21,7 +21,7 @@
 #define BUCKETS (8 * PATTERNS)
 #define SLACK 16             /* entries that may be read or written beyond a list; not less than AHEAD */
 #define TILE 64              /* most output frames between two visits of a block of weights */
-#define TILE_ENTRIES 16384   /* most entries of merged lists in that time: they share the second-level cache with it */
+#define TILE_ENTRIES 65536   /* most entries of merged lists in that time: they share the second-level cache with it */
 #define AHEAD 12             /* entries between a row that is added and the one that is fetched meanwhile */
 #define MAX_TAPS 1024
 #define VECTORS 8            /* sums of one pattern, in registers */
@@ -127,7 +127,6 @@ void event_reach(const int8_t *weight, int64_t size, int64_t begin, int64_t end,
 
 typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias));
 typedef uint16_t inputs_t __attribute__((vector_size(2 * SLACK), aligned(2), may_alias));
-typedef uint32_t offsets_t __attribute__((vector_size(4 * SLACK), aligned(4), may_alias));
 #define PASTE2(a, b) a##_##b
 #define PASTE(a, b) PASTE2(a, b)
 #define NAME(function) PASTE(function, VARIANT)

@@ -22,8 +22,7 @@ __all__ = ["available", "count", "fits", "simulate"]
 
 POOL_BYTES = 12 << 20  # of the lists kept at a time, the only large buffer beside the packed weights
 TABLE = 129  # int32 of each frame beside its list
-MAX_FAN_IN = 1 << 16  # an input's number in a list has 16 bits
-MAX_ROW_BYTES = 512  # and the place of its row 32
+MAX_ROWS = 1 << 16  # the number of a row, one for each input and tap, has 16 bits in a list
 
 
 class _Layer(ctypes.Structure):
@@ -44,8 +43,7 @@ def fits(operator: nn.Module, spikes: Spikes, weight: Tensor) -> bool:
         and weight.device.type == "cpu"
         and weight.dtype in (torch.float32, torch.int8)
         and isinstance(operator, (nn.Linear, nn.Conv1d, nn.Conv2d))
-        and fan_in <= MAX_FAN_IN
-        and fan_in * taps * MAX_ROW_BYTES < 1 << 32
+        and fan_in * taps <= MAX_ROWS
         and available()
         and taps <= library().event_limit(1)
     )

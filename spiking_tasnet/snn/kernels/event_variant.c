@@ -57,7 +57,7 @@ void NAME(event_pack)(const GIVEN *weight, int64_t fan_out, int64_t fan_in, int6
 }
 
 /* Sum of the rows of one list. */
-static inline void NAME(add_rows)(const uint32_t *entry, const uint32_t *end, const char *rows, vec *restrict sums)
+static inline void NAME(add_rows)(const uint16_t *entry, const uint16_t *end, const char *rows, vec *restrict sums)
 {
     vec sum[VECTORS];
 #if BYTES
@@ -67,9 +67,9 @@ static inline void NAME(add_rows)(const uint32_t *entry, const uint32_t *end, co
         sum[k + VECTORS / 2] = (vec){0};
     }
     for (; entry < end; entry++) {
-        const vec *row = (const vec *)(rows + *entry);
+        const vec *row = (const vec *)(rows + (size_t)*entry * ROW_BYTES);
         for (int byte = 0; byte < ROW_BYTES; byte += 64)
-            __builtin_prefetch(rows + entry[AHEAD] + byte);
+            __builtin_prefetch(rows + (size_t)entry[AHEAD] * ROW_BYTES + byte);
         for (int k = 0; k < VECTORS / 2; k++) {
             vec lanes = row[k];
 #ifdef __AVX2__
@@ -83,9 +83,9 @@ static inline void NAME(add_rows)(const uint32_t *entry, const uint32_t *end, co
     for (int k = 0; k < VECTORS; k++)
         sum[k] = (vec){0};
     for (; entry < end; entry++) {
-        const vec *row = (const vec *)(rows + *entry);
+        const vec *row = (const vec *)(rows + (size_t)*entry * ROW_BYTES);
         for (int byte = 0; byte < ROW_BYTES; byte += 64)
-            __builtin_prefetch(rows + entry[AHEAD] + byte);
+            __builtin_prefetch(rows + (size_t)entry[AHEAD] * ROW_BYTES + byte);
         for (int k = 0; k < VECTORS; k++)
             sum[k] += row[k];
     }
@@ -141,7 +141,7 @@ static inline __attribute__((always_inline)) void NAME(scan)(const SUM (*z)[BLOC
 }
 
 /* Spikes of one block of outputs of one frame, whose merged list begins at `entries`. */
-static void NAME(fire)(const uint32_t *entries, const uint32_t *ends, const char *rows, int64_t num_steps,
+static void NAME(fire)(const uint16_t *entries, const uint32_t *ends, const char *rows, int64_t num_steps,
                        const STATE *current, const STATE *threshold, const SUM *negative, STATE *v, uint32_t *code)
 {
     vec sums[PATTERNS][VECTORS], z[WINDOW][VECTORS];
@@ -158,15 +158,16 @@ static void NAME(fire)(const uint32_t *entries, const uint32_t *ends, const char
     }
 }
 
-/* Lists of the taps of output frame `frame` in one, as offsets of rows; returns where it ends. */
+/* Lists of the taps of output frame `frame` in one, as numbers of rows; returns where it ends. */
 static uint32_t NAME(merge)(const geometry_t *g, int64_t frame, int64_t first, const int64_t *starts,
-                            const uint32_t *table, const uint16_t *pool, uint32_t *entries, uint32_t *ends)
+                            const uint32_t *table, const uint16_t *pool, uint16_t *entries, uint32_t *ends)
 {
     int64_t area = g->out_height * g->out_width, taps = 0;
     int64_t item = frame / area, row = frame % area / g->out_width, column = frame % g->out_width;
     const uint16_t *lists[MAX_TAPS];
     const uint32_t *tables[MAX_TAPS];
-    uint32_t bases[MAX_TAPS], position = 0;
+    uint16_t bases[MAX_TAPS];
+    uint32_t position = 0;
     for (int64_t i = 0; i < g->kernel_h; i++) {
         int64_t y = row * g->stride_h - g->padding_h + i * g->dilation_h;
         for (int64_t j = 0; j < g->kernel_w; j++) {
@@ -176,7 +177,7 @@ static uint32_t NAME(merge)(const geometry_t *g, int64_t frame, int64_t first, c
             int64_t source = (item * g->height + y) * g->width + x - first;
             lists[taps] = pool + starts[source];
             tables[taps] = table + source * (BUCKETS + 1);
-            bases[taps++] = (uint32_t)((i * g->kernel_w + j) * g->fan_in * ROW_BYTES);
+            bases[taps++] = (uint16_t)((i * g->kernel_w + j) * g->fan_in);
         }
     }
     int64_t windows = (g->num_steps + WINDOW - 1) / WINDOW;
@@ -188,8 +189,7 @@ static uint32_t NAME(merge)(const geometry_t *g, int64_t frame, int64_t first, c
             const uint16_t *from = lists[tap] + tables[tap][bucket];
             uint32_t length = tables[tap][bucket + 1] - tables[tap][bucket];
             for (uint32_t n = 0; n < length; n += SLACK)
-                *(offsets_t *)(entries + position + n) =
-                    __builtin_convertvector(*(const inputs_t *)(from + n), offsets_t) * ROW_BYTES + bases[tap];
+                *(inputs_t *)(entries + position + n) = *(const inputs_t *)(from + n) + bases[tap];
             position += length;
         }
     }
@@ -207,7 +207,7 @@ int NAME(event_run)(const geometry_t *g, const ROW *rows, const STATE *current, 
     int64_t taps = g->kernel_h * g->kernel_w, size = taps * g->fan_in, blocks = (g->fan_out + BLOCK - 1) / BLOCK;
     int64_t longest = size * ((g->num_steps + WINDOW - 1) / WINDOW) + SLACK;
     uint32_t(*ends)[BUCKETS + 1] = malloc(sizeof *ends * TILE);
-    uint32_t *entries = malloc(sizeof(uint32_t) * (size_t)(TILE_ENTRIES + longest));
+    uint16_t *entries = malloc(sizeof(uint16_t) * (size_t)(TILE_ENTRIES + longest));
     int failed = !ends || !entries;
     while (begin < end && !failed) {
         uint32_t offsets[TILE], position = 0;
