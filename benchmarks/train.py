@@ -96,7 +96,7 @@ def main() -> None:
         last = list(runs)[-1]
         os.environ["SPIKING_TASNET_KERNEL"] = "reference"
         medians[f"{last}, plain simulation"] = seconds(runs[last])
-    work = f"{args.batches} training and {args.dev_batches} validation batches of {args.batch_size} x {args.seconds:g} s"
+    work = f"{args.batches} training, {args.dev_batches} validation batches of {args.batch_size} x {args.seconds:g} s"
     print(f"{work}, {torch.get_num_threads()} threads\n| epoch | s | x ANN |\n| --- | ---: | ---: |")
     for name, median in medians.items():
         print(f"| {name} | {median:.2f} | {median / medians['ANN']:.2f} |")
