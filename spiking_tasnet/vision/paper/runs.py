@@ -24,7 +24,8 @@ from spiking_tasnet.vision.evaluate import test_method
 from spiking_tasnet.vision.runs import END_TO_END, needs_ann, run_method
 
 logger = logging.getLogger(__name__)
-SPIKING = ("num_steps", "percentile", "channel_wise", "v_init")  # of section ptl: how neurons spike, for every method
+# Of section ptl: how neurons spike, for every method.
+SPIKING = ("num_steps", "percentile", "channel_wise", "v_init", "spread")
 HARDWARE = ("weight_bits", "per_channel", "fan_in")
 SPEED_ONLY = {"data": ("num_workers",), "ptl": ("cache_mib",)}  # settings that change no result
 RATE = ("rate_steps", "rate_percentile", "rate_images")
