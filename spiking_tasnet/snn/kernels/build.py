@@ -26,7 +26,6 @@ __all__ = ["VARIANTS", "available", "library"]
 logger = logging.getLogger(__name__)
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("event.c", "event_variant.c"))
 FLAGS = ("-O3", "-shared", "-fPIC", "-std=gnu11", "-fwrapv", "-ffp-contract=off", f"-DFRACTION_BITS={FRACTION_BITS}")
-RESULTS = {"limit": ctypes.c_int64, "block": ctypes.c_int64, "lists": ctypes.c_int, "run": ctypes.c_int}
 VARIANTS = ("float32", "int32", "int16")
 
 
@@ -54,21 +53,21 @@ def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
     """Argument types of every function: p is a pointer, i an int64."""
     signatures = {
         "event_limit": "i",
-        "event_lengths": "ppiip",
-        "event_lists": "ppiiippp",
-        "event_count": "piip",
-        "event_reach": "piiipp",
+        "event_lengths": "ppiiip",
+        "event_lists": "ppiiiippp",
+        "event_count": "piiip",
+        "event_reach": "piiiipp",
     }
     for variant in VARIANTS:
         signatures |= {
             f"event_block_{variant}": "",
-            f"event_pack_{variant}": "piiiiip",
-            f"event_run_{variant}": "ppppppipppiipp",
+            f"event_pack_{variant}": "piiiiiip",
+            f"event_run_{variant}": "ppppppipppiiipp",
         }
     for name, signature in signatures.items():
         function = getattr(found, name)
         function.argtypes = [ctypes.c_void_p if kind == "p" else ctypes.c_int64 for kind in signature]
-        function.restype = RESULTS.get(name.split("_")[1])
+        function.restype = ctypes.c_int if "p" in signature else ctypes.c_int64
     return found
 
 
@@ -88,7 +87,8 @@ def _built() -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp.so")
     try:
-        for flags in ((*FLAGS, native), FLAGS):
+        for more in (("-fopenmp", native), (native,), ("-fopenmp",), ()):
+            flags = (*FLAGS, *more)
             command = [compiler, *flags, str(SOURCES[0]), "-o", str(temporary)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode == 0:

@@ -3,10 +3,16 @@
  * Work follows the spikes. Time is cut into windows of 4 steps, and an input is known in a window by the pattern of its
  * spikes, one of 15. For each output frame and window every active input adds its row of weights once, to the sum of
  * its pattern; the 15 sums then give the 4 currents (event_variant.c). A neuron that spikes 3.9 times costs about two
- * row-adds. Which inputs have which pattern is sorted out once per input frame and read by all taps and output blocks.
+ * row-adds. An input that spikes in all 8 steps of an even window and the next adds its row once for both, to the sum
+ * of bucket 0, as trains that are bursts often do. Which inputs have which pattern is sorted out once per input frame
+ * and read by all taps and output blocks.
  *
  * A frame is a pixel of Conv2d, a frame of Conv1d (width 1), an item of Linear (1 tap). Groups are run one by one:
  * pointers to words and fired then point to the group's first channel, and chan_in, chan_out are strides.
+ *
+ * The functions that Python calls cut their span, begin to end, in parts that `threads` threads of OpenMP take in turns:
+ * those of PyTorch where both load the same OpenMP, which otherwise still hold the cores when ours begin. They return 0,
+ * or 1 where there was no memory.
  *
  * words   (frames, chan_in)            int32, bit t: a spike at step t
  * table   (frames, BUCKETS + 1)        where the inputs of bucket window * 16 + pattern begin in the frame's list
@@ -19,11 +25,13 @@
 #define WINDOW 4
 #define PATTERNS 16
 #define BUCKETS (8 * PATTERNS)
-#define SLACK 16             /* entries that may be read or written beyond a list; not less than AHEAD */
+#define PIECE 16             /* entries that are copied at a time */
+#define SLACK 32             /* entries that may be read or written beyond a list: two pieces, more than AHEAD */
 #define TILE 64              /* most output frames between two visits of a block of weights */
 #define TILE_ENTRIES 65536   /* most entries of merged lists in that time: they share the second-level cache with it */
 #define AHEAD 12             /* entries between a row that is added and the one that is fetched meanwhile */
 #define MAX_TAPS 1024
+#define PARTS 4              /* the share of a thread is cut in so many: a core that is busy otherwise takes fewer */
 #define VECTORS 8            /* sums of one pattern, in registers */
 #ifdef __AVX512BW__
 #define VECTOR 64            /* bytes of a register */
@@ -36,65 +44,109 @@ typedef struct {
     int64_t kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, num_steps;
 } geometry_t;
 
+typedef uint16_t inputs_t __attribute__((vector_size(2 * PIECE), aligned(2), may_alias));
+
+#define TEXT(words) _Pragma(#words)
+#define SPREAD(part)                                                                                                   \
+    int failed = 0;                                                                                                    \
+    int64_t parts = threads > 1 ? threads * PARTS : 1;                                                                 \
+    TEXT(omp parallel for schedule(dynamic) num_threads((int)threads) if (threads > 1) reduction(| : failed))          \
+    for (int64_t n = 0; n < parts; n++) {                                                                              \
+        int64_t from = begin + (end - begin) * n / parts, to = begin + (end - begin) * (n + 1) / parts;                \
+        failed |= part;                                                                                                \
+    }                                                                                                                  \
+    return failed
+
 int64_t event_limit(int64_t which) { return which ? MAX_TAPS : SLACK; }
 
 static uint32_t used_bits(int64_t num_steps) { return num_steps < 32 ? (1u << num_steps) - 1 : 0xFFFFFFFFu; }
 
-/* Length of the list of each frame from begin to end: windows with spikes, over its inputs. */
-void event_lengths(const geometry_t *g, const int32_t *words, int64_t begin, int64_t end, int32_t *lengths)
+/* Windows for which an input is listed, a bit at the first step of each. Where it spikes in a whole byte, an even window
+ * and the next, only the even one is, and its pattern is cleared from the word. */
+static inline uint32_t listed(uint32_t *word)
+{
+    uint32_t x = *word, any = x | x >> 1, all = x & x >> 1;
+    any = (any | any >> 2) & 0x11111111u;
+    all &= all >> 2;
+    all = all & all >> 4 & 0x01010101u;
+    *word = x & ~(all * 15);
+    return any & ~(all << 4);
+}
+
+static int list_lengths(const geometry_t *g, const int32_t *words, int64_t begin, int64_t end, int32_t *lengths)
 {
     uint32_t used = used_bits(g->num_steps);
     for (int64_t frame = begin; frame < end; frame++) {
         const int32_t *word = words + frame * g->chan_in;
         uint32_t total = 0;
         for (int64_t i = 0; i < g->fan_in; i++) {
-            uint32_t x = (uint32_t)word[i] & used;
-            x |= x >> 1;
-            x = (x | x >> 2) & 0x11111111u;
-            x = (x + (x >> 4)) & 0x03030303u; /* up to 2 a byte: a product adds the bytes up */
-            total += (x * 0x01010101u) >> 24;
+            uint32_t x = (uint32_t)word[i] & used, windows = listed(&x);
+            windows = (windows + (windows >> 4)) & 0x03030303u; /* up to 2 a byte: a product adds the bytes up */
+            total += (windows * 0x01010101u) >> 24;
         }
         lengths[frame] = (int32_t)total;
     }
+    return 0;
 }
 
-/* Lists of the frames from begin to end; frame 0 of table and starts is frame `first` of words. */
-int event_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_t begin, int64_t end,
-                const int64_t *starts, uint32_t *table, uint16_t *pool)
+/* Length of the list of each frame: windows listed, over its inputs. */
+int event_lengths(const geometry_t *g, const int32_t *words, int64_t begin, int64_t end, int64_t threads,
+                  int32_t *lengths)
 {
+    SPREAD(list_lengths(g, words, from, to, lengths));
+}
+
+/* One piece more often than not, two nearly always: a loop alone would often be predicted wrong. */
+static inline void copy_list(uint16_t *to, const uint16_t *from, uint32_t length, uint16_t base)
+{
+    ((inputs_t *)to)[0] = ((const inputs_t *)from)[0] + base;
+    ((inputs_t *)to)[1] = ((const inputs_t *)from)[1] + base;
+    for (uint32_t n = SLACK; n < length; n += PIECE)
+        *(inputs_t *)(to + n) = *(const inputs_t *)(from + n) + base;
+}
+
+static int make_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_t begin, int64_t end,
+                      const int64_t *starts, uint32_t *table, uint16_t *pool)
+{
+    enum { KINDS = 8 + 1 };
     int64_t capacity = g->fan_in + SLACK, windows = (g->num_steps + WINDOW - 1) / WINDOW;
     uint32_t used = used_bits(g->num_steps);
-    uint16_t *scratch = malloc(sizeof(uint16_t) * (size_t)(BUCKETS + 1) * (size_t)capacity);
+    uint16_t *scratch = malloc(sizeof(uint16_t) * (size_t)(BUCKETS + KINDS) * (size_t)capacity);
     if (!scratch)
         return 1;
-    uint16_t *active = scratch + BUCKETS * capacity;
+    uint16_t *active = scratch + BUCKETS * capacity; /* no active input is of kind 0 */
     for (int64_t frame = begin; frame < end; frame++) {
         const int32_t *word = words + frame * g->chan_in;
-        uint16_t *head[BUCKETS];
+        uint16_t *head[BUCKETS + KINDS], **kind = head + BUCKETS;
+        for (int bucket = 0; bucket < BUCKETS + KINDS; bucket++)
+            head[bucket] = scratch + bucket * capacity;
         int64_t n_active = 0;
         for (int64_t i = 0; i < g->fan_in; i++) { /* no branches: what is silent cannot be predicted */
             active[n_active] = (uint16_t)i;
             n_active += ((uint32_t)word[i] & used) != 0;
         }
-        for (int bucket = 0; bucket < BUCKETS; bucket++)
-            head[bucket] = scratch + bucket * capacity;
-        for (int64_t n = 0; n < n_active; n++) {
-            uint16_t input = active[n];
-            uint32_t x = (uint32_t)word[input] & used;
-            for (int window = 0; window < 8; window++, x >>= WINDOW)
-                *head[window * PATTERNS + (x & 15)]++ = input;
+        for (int64_t n = 0; n < n_active; n++) { /* nor in how many windows an input spikes, so those go by number */
+            uint32_t x = (uint32_t)word[active[n]] & used;
+            *kind[__builtin_popcount(listed(&x))]++ = active[n];
         }
+        for (int64_t count = 1; count < KINDS; count++)
+            for (const uint16_t *input = scratch + (BUCKETS + count) * capacity; input < kind[count]; input++) {
+                uint32_t x = (uint32_t)word[*input] & used, rest = listed(&x);
+                for (int64_t n = 0; n < count; n++, rest &= rest - 1) {
+                    int step = __builtin_ctz(rest);
+                    *head[step * (PATTERNS / WINDOW) + (int)(x >> step & 15)]++ = *input;
+                }
+            }
         uint32_t *ends = table + (frame - first) * (BUCKETS + 1);
         uint16_t *list = pool + starts[frame - first];
         uint32_t position = 0;
         for (int bucket = 0; bucket < BUCKETS; bucket++) {
-            ends[bucket] = position;
-            if (bucket % PATTERNS == 0 || bucket / PATTERNS >= windows)
-                continue;
             const uint16_t *from = scratch + bucket * capacity;
             uint32_t length = (uint32_t)(head[bucket] - from);
-            for (uint32_t n = 0; n < length; n += SLACK)
-                memcpy(list + position + n, from + n, sizeof(uint16_t) * SLACK);
+            ends[bucket] = position;
+            if (bucket >= windows * PATTERNS)
+                continue;
+            copy_list(list + position, from, length, 0);
             position += length;
         }
         ends[BUCKETS] = position;
@@ -103,15 +155,27 @@ int event_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_
     return 0;
 }
 
-/* Number of spikes in each word. */
-void event_count(const int32_t *words, int64_t begin, int64_t end, int32_t *counts)
+/* Lists of the frames; frame 0 of table and starts is frame `first` of words. */
+int event_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_t begin, int64_t end, int64_t threads,
+                const int64_t *starts, uint32_t *table, uint16_t *pool)
+{
+    SPREAD(make_lists(g, words, first, from, to, starts, table, pool));
+}
+
+static int count_bits(const int32_t *words, int64_t begin, int64_t end, int32_t *counts)
 {
     for (int64_t i = begin; i < end; i++)
         counts[i] = __builtin_popcount((uint32_t)words[i]);
+    return 0;
 }
 
-/* Sums of the negative and of the positive weights of each output, weight (outs, size). */
-void event_reach(const int8_t *weight, int64_t size, int64_t begin, int64_t end, int32_t *negative, int32_t *positive)
+/* Number of spikes in each word. */
+int event_count(const int32_t *words, int64_t begin, int64_t end, int64_t threads, int32_t *counts)
+{
+    SPREAD(count_bits(words, from, to, counts));
+}
+
+static int add_up(const int8_t *weight, int64_t size, int64_t begin, int64_t end, int32_t *negative, int32_t *positive)
 {
     for (int64_t out = begin; out < end; out++) {
         int32_t sum = 0, magnitude = 0;
@@ -123,10 +187,17 @@ void event_reach(const int8_t *weight, int64_t size, int64_t begin, int64_t end,
         negative[out] = (magnitude - sum) / 2;
         positive[out] = (magnitude + sum) / 2;
     }
+    return 0;
+}
+
+/* Sums of the negative and of the positive weights of each output, weight (outs, size). */
+int event_reach(const int8_t *weight, int64_t size, int64_t begin, int64_t end, int64_t threads, int32_t *negative,
+                int32_t *positive)
+{
+    SPREAD(add_up(weight, size, from, to, negative, positive));
 }
 
 typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias));
-typedef uint16_t inputs_t __attribute__((vector_size(2 * SLACK), aligned(2), may_alias));
 #define PASTE2(a, b) a##_##b
 #define PASTE(a, b) PASTE2(a, b)
 #define NAME(function) PASTE(function, VARIANT)

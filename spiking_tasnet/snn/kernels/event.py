@@ -7,6 +7,7 @@ adds up the weights of the inputs in the lists of its taps.
 from __future__ import annotations
 
 import ctypes
+import threading
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ __all__ = ["available", "count", "fits", "simulate"]
 POOL_BYTES = 12 << 20  # of the lists kept at a time, the only large buffer beside the packed weights
 TABLE = 129  # int32 of each frame beside its list
 MAX_ROWS = 1 << 16  # the number of a row, one for each input and tap, has 16 bits in a list
+
+_kept = threading.local()
 
 
 class _Layer(ctypes.Structure):
@@ -93,6 +96,14 @@ def count(words: Tensor) -> Tensor:
     return counts
 
 
+def _pool(size: int) -> Tensor:
+    """At least `size` int16 to work with, this thread's own, kept for the next call: new memory has to be cleared."""
+    pool = getattr(_kept, "pool", None)
+    if pool is None or len(pool) < size:
+        pool = _kept.pool = torch.empty(size, dtype=torch.int16)
+    return pool
+
+
 def _run(
     geometry: Geometry, num_steps: int, group: int, words: Tensor, rows: Rows, state: Tensor | None, fired: Tensor
 ) -> None:
@@ -112,7 +123,7 @@ def _run(
     size = 2 * starts + 4 * TABLE * torch.arange(len(starts))
     for (first, last), out in chunks(geometry, size.numpy(), POOL_BYTES):
         places = starts[first : last + 1] - starts[first]
-        pool = torch.empty(int(places[-1]) + slack, dtype=torch.int16)
+        pool = _pool(int(places[-1]) + slack)
         table = torch.empty(last - first, TABLE, dtype=torch.int32)
         lists = [places.data_ptr(), table.data_ptr(), pool.data_ptr()]
         spread(kernel.event_lists, (layer, source, first), (first, last), lists, 8 * geometry.fan_in)

@@ -23,8 +23,7 @@ typedef int16_t NAME(lanes) __attribute__((vector_size(VECTOR), may_alias));
 
 int64_t NAME(event_block)(void) { return BLOCK; }
 
-/* Rows (block, tap, input, BLOCK) of weight (fan_out, fan_in, taps), for the blocks from begin to end. */
-void NAME(event_pack)(const GIVEN *weight, int64_t fan_out, int64_t fan_in, int64_t taps, int64_t begin, int64_t end,
+static int NAME(pack)(const GIVEN *weight, int64_t fan_out, int64_t fan_in, int64_t taps, int64_t begin, int64_t end,
                       ROW *rows)
 {
     enum { LINE = 64 / sizeof(GIVEN) }; /* one cache line of each output at a time */
@@ -54,6 +53,14 @@ void NAME(event_pack)(const GIVEN *weight, int64_t fan_out, int64_t fan_in, int6
             }
         }
     }
+    return 0;
+}
+
+/* Rows (block, tap, input, BLOCK) of weight (fan_out, fan_in, taps); the span is one of blocks. */
+int NAME(event_pack)(const GIVEN *weight, int64_t fan_out, int64_t fan_in, int64_t taps, int64_t begin, int64_t end,
+                     int64_t threads, ROW *rows)
+{
+    SPREAD(NAME(pack)(weight, fan_out, fan_in, taps, from, to, rows));
 }
 
 /* Sum of the rows of one list. */
@@ -94,11 +101,12 @@ static inline void NAME(add_rows)(const uint16_t *entry, const uint16_t *end, co
         sums[k] = sum[k];
 }
 
-/* Currents z of the 4 steps from the sums of the 15 patterns: 22 additions where the definition has 28. */
+/* Currents z of the 4 steps from the sums of the 15 patterns, and of bucket 0: 22 additions where the definition has 28. */
 static inline void NAME(fold)(vec (*restrict sums)[VECTORS], vec (*restrict z)[VECTORS])
 {
     for (int k = 0; k < VECTORS; k++) {
         vec a[8], last = sums[8][k];
+        sums[15][k] += sums[0][k];
         for (int p = 1; p < 8; p++) {
             last += sums[8 + p][k];
             a[p] = sums[p][k] + sums[8 + p][k];
@@ -112,10 +120,10 @@ static inline void NAME(fold)(vec (*restrict sums)[VECTORS], vec (*restrict z)[V
     for (int step = 0; step < WINDOW; step++)
         for (int k = 0; k < VECTORS / 2; k++) {
             vec whole = z[step][k], high = z[step][k + VECTORS / 2];
-            sums[step][2 * k] = whole - (high << 8);
-            sums[step][2 * k + 1] = high;
+            sums[1 + step][2 * k] = whole - (high << 8);
+            sums[1 + step][2 * k + 1] = high;
         }
-    memcpy(z, sums, sizeof(vec) * VECTORS * WINDOW);
+    memcpy(z, sums[1], sizeof(vec) * VECTORS * WINDOW);
 #endif
 }
 
@@ -147,7 +155,7 @@ static void NAME(fire)(const uint16_t *entries, const uint32_t *ends, const char
     vec sums[PATTERNS][VECTORS], z[WINDOW][VECTORS];
     for (int64_t first = 0; first < num_steps; first += WINDOW) {
         const uint32_t *bucket = ends + first / WINDOW * PATTERNS;
-        for (int pattern = 1; pattern < PATTERNS; pattern++)
+        for (int pattern = first / WINDOW % 2; pattern < PATTERNS; pattern++) /* sum 0 stays for the odd window */
             NAME(add_rows)(entries + bucket[pattern], entries + bucket[pattern + 1], rows, sums[pattern]);
         NAME(fold)(sums, z);
         const SUM(*folded)[BLOCK] = (const SUM(*)[BLOCK])z;
@@ -183,13 +191,10 @@ static uint32_t NAME(merge)(const geometry_t *g, int64_t frame, int64_t first, c
     int64_t windows = (g->num_steps + WINDOW - 1) / WINDOW;
     for (int64_t bucket = 0; bucket < windows * PATTERNS; bucket++) {
         ends[bucket] = position;
-        if (bucket % PATTERNS == 0)
-            continue;
         for (int64_t tap = 0; tap < taps; tap++) {
             const uint16_t *from = lists[tap] + tables[tap][bucket];
             uint32_t length = tables[tap][bucket + 1] - tables[tap][bucket];
-            for (uint32_t n = 0; n < length; n += SLACK)
-                *(inputs_t *)(entries + position + n) = *(const inputs_t *)(from + n) + bases[tap];
+            copy_list(entries + position, from, length, bases[tap]);
             position += length;
         }
     }
@@ -197,12 +202,10 @@ static uint32_t NAME(merge)(const geometry_t *g, int64_t frame, int64_t first, c
     return position;
 }
 
-/* Spikes of the output frames from begin to end. Frame 0 of table and starts is frame `first` of words; current,
- * threshold, initial and negative have a value an output, up to a whole block; membrane (frames, chan_out) may be NULL. */
-int NAME(event_run)(const geometry_t *g, const ROW *rows, const STATE *current, const STATE *threshold,
-                    const STATE *initial, const SUM *negative, int64_t first, const int64_t *starts,
-                    const uint32_t *table, const uint16_t *pool, int64_t begin, int64_t end, STATE *membrane,
-                    int32_t *fired)
+static int NAME(simulate)(const geometry_t *g, const ROW *rows, const STATE *current, const STATE *threshold,
+                          const STATE *initial, const SUM *negative, int64_t first, const int64_t *starts,
+                          const uint32_t *table, const uint16_t *pool, int64_t begin, int64_t end, STATE *membrane,
+                          int32_t *fired)
 {
     int64_t taps = g->kernel_h * g->kernel_w, size = taps * g->fan_in, blocks = (g->fan_out + BLOCK - 1) / BLOCK;
     int64_t longest = size * ((g->num_steps + WINDOW - 1) / WINDOW) + SLACK;
@@ -237,6 +240,17 @@ int NAME(event_run)(const geometry_t *g, const ROW *rows, const STATE *current, 
     free(ends);
     free(entries);
     return failed;
+}
+
+/* Spikes of the output frames. Frame 0 of table and starts is frame `first` of words; current, threshold, initial and
+ * negative have a value an output, up to a whole block; membrane (frames, chan_out) may be NULL. */
+int NAME(event_run)(const geometry_t *g, const ROW *rows, const STATE *current, const STATE *threshold,
+                    const STATE *initial, const SUM *negative, int64_t first, const int64_t *starts,
+                    const uint32_t *table, const uint16_t *pool, int64_t begin, int64_t end, int64_t threads,
+                    STATE *membrane, int32_t *fired)
+{
+    SPREAD(NAME(simulate)(g, rows, current, threshold, initial, negative, first, starts, table, pool, from, to, membrane,
+                          fired));
 }
 
 #undef LANES

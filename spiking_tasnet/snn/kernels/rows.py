@@ -45,7 +45,7 @@ class Rows:
         self._vectors = [F.pad(current, spare), F.pad(threshold, spare, value=never), F.pad(initial, spare)]
         self._vectors.append(F.pad(negative, spare))
         given = weight.data_ptr(), out, fan_in, self.taps
-        spread(self.function("pack"), given, (0, blocks), (self._rows.data_ptr(),), weight.numel())
+        spread(self.function("pack"), given, (0, blocks), (self._rows.data_ptr(),), weight.numel() // blocks)
 
     def function(self, name: str) -> Callable[..., Any]:
         """The library's function of this name for these weights."""
