@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from spiking_tasnet.ptl.history import History
 from spiking_tasnet.ptl.resume import EpochCheckpoint
@@ -49,6 +51,7 @@ def fit(
 
     Raises:
         KeyboardInterrupt: the user stopped it; the next call goes on.
+        SystemExit: with code 143, a SIGTERM did; the next call goes on too.
     """
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, history = out / "last.ckpt", History(out / "history.csv", metrics, describe)
@@ -72,7 +75,10 @@ def fit(
         )
         if checkpoint.exists():
             logger.info("going on from %s", checkpoint)
-        trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint.exists() else None, weights_only=True)
+        try:
+            trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint.exists() else None, weights_only=True)
+        except SIGTERMException:  # Lightning's exit code would be 0, as of a training that is done
+            raise SystemExit(128 + signal.SIGTERM) from None
     if trainer.interrupted:
         raise KeyboardInterrupt
     return {
