@@ -207,7 +207,7 @@ typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias
 #define ROW float
 #define SUM float
 #define STATE float
-#define INPUT(z, negative) (z)
+#define INPUT(z) (z)
 #define BYTES 0
 #include "event_variant.c"
 
@@ -216,7 +216,7 @@ typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias
 #define ROW int32_t
 #define SUM int32_t
 #define STATE int32_t
-#define INPUT(z, negative) ((z) << FRACTION_BITS)
+#define INPUT(z) ((z) << FRACTION_BITS)
 #define BYTES 0
 #include "event_variant.c"
 
@@ -225,6 +225,6 @@ typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias
 #define ROW int8_t
 #define SUM uint16_t
 #define STATE int32_t
-#define INPUT(z, negative) (__builtin_convertvector((z) + (negative), mask_t) << FRACTION_BITS)
+#define INPUT(z) (__builtin_convertvector(z, mask_t) << FRACTION_BITS)
 #define BYTES 1
 #include "event_variant.c"

@@ -102,8 +102,9 @@ static inline void NAME(add_rows)(const uint16_t *entry, const uint16_t *end, co
 }
 
 /* Currents z of the 4 steps from the sums of the 15 patterns, and of bucket 0: 22 additions where the definition has 28. */
-static inline void NAME(fold)(vec (*restrict sums)[VECTORS], vec (*restrict z)[VECTORS])
+static inline void NAME(fold)(vec (*restrict sums)[VECTORS], const vec *negative, vec (*restrict z)[VECTORS])
 {
+    (void)negative;
     for (int k = 0; k < VECTORS; k++) {
         vec a[8], last = sums[8][k];
         sums[15][k] += sums[0][k];
@@ -120,8 +121,8 @@ static inline void NAME(fold)(vec (*restrict sums)[VECTORS], vec (*restrict z)[V
     for (int step = 0; step < WINDOW; step++)
         for (int k = 0; k < VECTORS / 2; k++) {
             vec whole = z[step][k], high = z[step][k + VECTORS / 2];
-            sums[1 + step][2 * k] = whole - (high << 8);
-            sums[1 + step][2 * k + 1] = high;
+            sums[1 + step][2 * k] = whole - (high << 8) + negative[2 * k];
+            sums[1 + step][2 * k + 1] = high + negative[2 * k + 1];
         }
     memcpy(z, sums[1], sizeof(vec) * VECTORS * WINDOW);
 #endif
@@ -130,15 +131,14 @@ static inline void NAME(fold)(vec (*restrict sums)[VECTORS], vec (*restrict z)[V
 /* Integrate and fire over `steps` steps from step `first`. */
 static inline __attribute__((always_inline)) void NAME(scan)(const SUM (*z)[BLOCK], int64_t steps, int64_t first,
                                                              const STATE *current, const STATE *threshold,
-                                                             const SUM *negative, STATE *v, uint32_t *code)
+                                                             STATE *v, uint32_t *code)
 {
     for (int out = 0; out < BLOCK; out += VECTOR / 4) {
         state_t state = *(const state_t *)(v + out), bias = *(const state_t *)(current + out);
         state_t theta = *(const state_t *)(threshold + out);
         mask_t bits = {0};
-        (void)negative;
         for (int64_t step = 0; step < steps; step++) {
-            state_t charged = state + (INPUT(*(const part_t *)(z[step] + out), *(const part_t *)(negative + out)) + bias);
+            state_t charged = state + (INPUT(*(const part_t *)(z[step] + out)) + bias);
             mask_t fires = charged >= theta;
             state = charged - (state_t)((mask_t)theta & fires);
             bits |= fires & (1 << step);
@@ -157,12 +157,12 @@ static void NAME(fire)(const uint16_t *entries, const uint32_t *ends, const char
         const uint32_t *bucket = ends + first / WINDOW * PATTERNS;
         for (int pattern = first / WINDOW % 2; pattern < PATTERNS; pattern++) /* sum 0 stays for the odd window */
             NAME(add_rows)(entries + bucket[pattern], entries + bucket[pattern + 1], rows, sums[pattern]);
-        NAME(fold)(sums, z);
+        NAME(fold)(sums, (const vec *)negative, z);
         const SUM(*folded)[BLOCK] = (const SUM(*)[BLOCK])z;
         if (num_steps - first >= WINDOW)
-            NAME(scan)(folded, WINDOW, first, current, threshold, negative, v, code);
+            NAME(scan)(folded, WINDOW, first, current, threshold, v, code);
         else
-            NAME(scan)(folded, num_steps - first, first, current, threshold, negative, v, code);
+            NAME(scan)(folded, num_steps - first, first, current, threshold, v, code);
     }
 }
 
