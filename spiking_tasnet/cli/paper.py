@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spiking_tasnet.cli.vision_train import add_common, prepare
+from spiking_tasnet.cli.experiment import add_options, prepare
 
 OPTIONS = ("bits", "num_steps", "patiences", "networks")
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     told = "; ".join(f"{name}: {exhibit.told}" for name, exhibit in EXHIBITS.items())
     parser.add_argument("name", metavar="NAME", choices=EXHIBITS, help=told)
-    add_common(parser)
+    add_options(parser)
     parser.add_argument(
         "--out", type=Path, required=True, help="gets NAME.png, NAME.csv and runs/, which all tables and figures share"
     )
@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Make it and print its table."""
-    config = prepare(args)
+    from spiking_tasnet.vision.config import Config
+
+    config = prepare(args, Config)
     from spiking_tasnet.vision.paper import make
 
     chosen = {name: value for name in OPTIONS if (value := getattr(args, name)) is not None}
