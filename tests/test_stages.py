@@ -234,6 +234,18 @@ def test_an_experiment_is_run_once_at_a_time(recipe):
     assert recipe.run("--stop-stage", "1").returncode == 0
 
 
+def test_data_are_made_by_one_run_at_a_time_and_read_by_many(recipe):
+    if shutil.which("flock") is None:
+        pytest.skip("needs flock")
+    recipe.run(*CORPUS, "--stop-stage", "0")
+    with open(recipe.folder / "data/.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        message = one_line_error(recipe.run(*CORPUS, "--name", "other", "--stop-stage", "0", "--force"))
+        assert "another run makes its data" in message and "--data-dir" in message
+        assert recipe.run("--name", "other", "--stage", "1", "--stop-stage", "1").returncode == 0
+    assert recipe.run(*CORPUS, "--stop-stage", "0", "--force").returncode == 0
+
+
 @pytest.mark.parametrize("run", ["egs/mini-2mix", "recipes/wsj0-2mix"])
 def test_help_needs_no_environment(run, tmp_path):
     result = Recipe(run, tmp_path).run("--help", SPIKING_TASNET_PYTHON="/nowhere/python")

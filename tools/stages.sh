@@ -141,14 +141,23 @@ begin() {
         || die "cannot write $marker.begun; is the disk full, or not yours to write?"
 }
 
-# Keep a second run.sh, or what a killed one left running, out of the experiment.
+# Keep a second run.sh, or what a killed one left running, out of the experiment, and out of the data while stage 0 of
+# one makes them ($1: the stage).
 lock() {
-    [[ -z ${locked:-} ]] || return 0
-    mkdir -p "$exp/log" || die "cannot make $exp/log; is the disk full, or not yours to write?"
-    exec 8>"$exp/.lock"
-    ! command -v flock >/dev/null || flock -n 8 || die "another run is at work in $exp; wait for it, or give another --name"
-    locked=1
+    if [[ -z ${locked:-} ]]; then
+        mkdir -p "$exp/log" || die "cannot make $exp/log; is the disk full, or not yours to write?"
+        exec 8>"$exp/.lock"
+        hold 8 || die "another run is at work in $exp; wait for it, or give another --name"
+        locked=1
+    fi
+    (($1 == 0)) || return 0
+    mkdir -p "$data" || die "cannot make $data; is the disk full, or not yours to write?"
+    exec 9>"$data/.lock"
+    hold 9 || die "another run makes its data in $data; wait for it, or give another --data-dir"
 }
+
+# Lock file descriptor $1, where there is a flock.
+hold() { ! command -v flock >/dev/null || flock -n "$1"; }
 
 # Run stage $1 as a process group of its own, its output on the screen and in the log; set `code` to its exit code.
 # Never call it where a failure is caught (`||`, `if`): bash would then run the stage on past a failed command.
@@ -200,7 +209,7 @@ do_stage() {
     ! trains "$stage" || [[ -f $config ]] || die "$config: no such file; name the experiment's YAML with --config"
     # shellcheck source=tools/env.sh
     . "$tools/env.sh" || exit 1
-    lock
+    lock "$stage"
     begin "$stage"
     log_file=$exp/log/stage$stage.log
     [[ -z ${stage_costs[stage]:-} ]] || log "stage $stage takes ${stage_costs[stage]}"
@@ -210,6 +219,7 @@ do_stage() {
         exit "$code"
     fi
     mv -f -- "$marker.begun" "$marker" || die "cannot write $marker; is the disk full, or not yours to write?"
+    ((stage)) || exec 9>&- # others may read the data now
     log "stage $stage done in $((SECONDS - begun)) s"
 }
 
