@@ -111,27 +111,31 @@ static int make_lists(const geometry_t *g, const int32_t *words, int64_t first, 
     enum { KINDS = 8 + 1 };
     int64_t capacity = g->fan_in + SLACK, windows = (g->num_steps + WINDOW - 1) / WINDOW;
     uint32_t used = used_bits(g->num_steps);
-    uint16_t *scratch = malloc(sizeof(uint16_t) * (size_t)(BUCKETS + KINDS) * (size_t)capacity);
+    uint16_t *scratch = malloc(sizeof(uint16_t) * (size_t)(BUCKETS + KINDS + 4) * (size_t)capacity);
     if (!scratch)
         return 1;
     uint16_t *active = scratch + BUCKETS * capacity; /* no active input is of kind 0 */
+    uint32_t *pattern = (uint32_t *)(scratch + (BUCKETS + KINDS) * capacity), *where = pattern + g->fan_in;
     for (int64_t frame = begin; frame < end; frame++) {
         const int32_t *word = words + frame * g->chan_in;
         uint16_t *head[BUCKETS + KINDS], **kind = head + BUCKETS;
         for (int bucket = 0; bucket < BUCKETS + KINDS; bucket++)
             head[bucket] = scratch + bucket * capacity;
         int64_t n_active = 0;
+        for (int64_t i = 0; i < g->fan_in; i++) {
+            uint32_t x = (uint32_t)word[i] & used;
+            where[i] = listed(&x);
+            pattern[i] = x;
+        }
         for (int64_t i = 0; i < g->fan_in; i++) { /* no branches: what is silent cannot be predicted */
             active[n_active] = (uint16_t)i;
-            n_active += ((uint32_t)word[i] & used) != 0;
+            n_active += where[i] != 0;
         }
-        for (int64_t n = 0; n < n_active; n++) { /* nor in how many windows an input spikes, so those go by number */
-            uint32_t x = (uint32_t)word[active[n]] & used;
-            *kind[__builtin_popcount(listed(&x))]++ = active[n];
-        }
+        for (int64_t n = 0; n < n_active; n++) /* nor in how many windows an input spikes, so those go by number */
+            *kind[__builtin_popcount(where[active[n]])]++ = active[n];
         for (int64_t count = 1; count < KINDS; count++)
             for (const uint16_t *input = scratch + (BUCKETS + count) * capacity; input < kind[count]; input++) {
-                uint32_t x = (uint32_t)word[*input] & used, rest = listed(&x);
+                uint32_t x = pattern[*input], rest = where[*input];
                 for (int64_t n = 0; n < count; n++, rest &= rest - 1) {
                     int step = __builtin_ctz(rest);
                     *head[step * (PATTERNS / WINDOW) + (int)(x >> step & 15)]++ = *input;

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-MIN_WORK = 1 << 21  # least weights x frames for which a second thread gives more than it costs: it has to be woken
+MIN_WORK = 1 << 18  # least weights x frames for which a second thread gives more than it costs: it has to be woken
 _process = os.getpid()
 
 
