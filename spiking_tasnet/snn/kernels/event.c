@@ -212,6 +212,7 @@ typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias
 #define SUM float
 #define STATE float
 #define INPUT(z) (z)
+#define REACHED(v, theta) ((v) >= (theta))
 #define BYTES 0
 #include "event_variant.c"
 
@@ -221,6 +222,7 @@ typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias
 #define SUM int32_t
 #define STATE int32_t
 #define INPUT(z) ((z) << FRACTION_BITS)
+#define REACHED(v, theta) ((v) > (theta) - 1) /* one instruction less */
 #define BYTES 0
 #include "event_variant.c"
 
@@ -229,6 +231,7 @@ typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias
 #define ROW int8_t
 #define SUM uint16_t
 #define STATE int32_t
-#define INPUT(z) (__builtin_convertvector(z, mask_t) << FRACTION_BITS)
+#define INPUT(z) ((z) << FRACTION_BITS)
+#define REACHED(v, theta) ((v) > (theta) - 1)
 #define BYTES 1
 #include "event_variant.c"

@@ -1,25 +1,30 @@
 /* The part of event.c that depends on the type of the weights; included once for each.
  *
  * GIVEN is the type of the weights, ROW that of a packed row, SUM that of the sums of a pattern, STATE that of the
- * membranes, INPUT the current of a step as it enters them. A row holds BLOCK outputs: VECTORS registers of sums.
+ * membranes, INPUT the current of a step as it enters them, REACHED whether a membrane is at its threshold. A row holds
+ * BLOCK outputs: VECTORS registers of sums. STATES of them are one vector of membranes.
  *
  * BYTES: two 8-bit weights share each 16-bit lane: a in the high byte, b + 128 in the low one. One sum takes whole lanes,
  * 256 a + b + 128, one takes the high bytes, a; both modulo 2^16. They give the sums of a and b after the folds, which
  * are linear: three instructions for 32 weights where widening takes four or more. Modulo 2^16 is enough: the true
  * currents lie between -`negative` and the sum of positive weights, less than 2^16 apart, and start from `negative`.
+ * Outputs n and STATES + n are neighbouring lanes of the sums, so that a mask or a shift widens them.
  */
 #define LANES (VECTOR / (int)sizeof(SUM))
 #define BLOCK (VECTORS * LANES)
 #define ROW_BYTES (BLOCK * (int)sizeof(ROW))
 #define vec NAME(vec)
 #define state_t NAME(state_t)
-#define part_t NAME(part_t)
+#define STATES (VECTOR / 4)
 typedef SUM vec __attribute__((vector_size(VECTOR), may_alias));
 typedef STATE state_t __attribute__((vector_size(VECTOR), aligned(4), may_alias)); /* 32-bit states, as many sums */
-typedef SUM part_t __attribute__((vector_size(VECTOR * sizeof(SUM) / 4), aligned(2), may_alias));
 #if BYTES
 typedef int16_t NAME(lanes) __attribute__((vector_size(VECTOR), may_alias));
+typedef uint32_t NAME(pairs) __attribute__((vector_size(VECTOR), may_alias));
 #endif
+
+/* Lane of the sums of output `out` of those of one vector. */
+static inline int64_t NAME(lane)(int64_t out) { return BYTES ? 2 * (out % STATES) + out / STATES : out; }
 
 int64_t NAME(event_block)(void) { return BLOCK; }
 
@@ -38,8 +43,8 @@ static int NAME(pack)(const GIVEN *weight, int64_t fan_out, int64_t fan_in, int6
             int64_t length = size - start < LINE ? size - start : LINE;
             for (int64_t out = 0; out < width; out++) {
 #if BYTES
-                int64_t lane = out % (2 * LANES), high = lane >= LANES;
-                int64_t place = out - lane + 2 * (lane - high * LANES) + high;
+                int64_t within = out % (2 * LANES), high = within >= LANES;
+                int64_t place = out - within + 2 * NAME(lane)(within - high * LANES) + high;
                 for (int64_t n = 0; n < length; n++)
                     line[n][place] = (ROW)(from[out * size + start + n] + (high ? 0 : 128));
 #else
@@ -104,7 +109,7 @@ static inline void NAME(add_rows)(const uint16_t *entry, const uint16_t *end, co
 /* Currents z of the 4 steps from the sums of the 15 patterns, and of bucket 0: 22 additions where the definition has 28. */
 static inline void NAME(fold)(vec (*restrict sums)[VECTORS], const vec *negative, vec (*restrict z)[VECTORS])
 {
-    (void)negative;
+    (void)negative; /* of no use where sums are not modulo 2^16 */
     for (int k = 0; k < VECTORS; k++) {
         vec a[8], last = sums[8][k];
         sums[15][k] += sums[0][k];
@@ -128,36 +133,50 @@ static inline void NAME(fold)(vec (*restrict sums)[VECTORS], const vec *negative
 #endif
 }
 
+/* What enters the membranes of outputs `out` to out + STATES in the step whose currents are z. */
+static inline __attribute__((always_inline)) state_t NAME(input)(const SUM *z, int out)
+{
+#if BYTES
+    NAME(pairs) pairs = *(const NAME(pairs) *)(z + out / LANES * LANES);
+    if (out / STATES % 2)
+        return (state_t)INPUT(pairs >> 16);
+    return (state_t)INPUT(pairs & 0xFFFF);
+#else
+    return INPUT(*(const state_t *)(z + out));
+#endif
+}
+
 /* Integrate and fire over `steps` steps from step `first`. */
 static inline __attribute__((always_inline)) void NAME(scan)(const SUM (*z)[BLOCK], int64_t steps, int64_t first,
-                                                             const STATE *current, const STATE *threshold,
-                                                             STATE *v, uint32_t *code)
+                                                             const STATE *current, const STATE *threshold, STATE *v,
+                                                             uint32_t *code)
 {
-    for (int out = 0; out < BLOCK; out += VECTOR / 4) {
-        state_t state = *(const state_t *)(v + out), bias = *(const state_t *)(current + out);
-        state_t theta = *(const state_t *)(threshold + out);
-        mask_t bits = {0};
-        for (int64_t step = 0; step < steps; step++) {
-            state_t charged = state + (INPUT(*(const part_t *)(z[step] + out)) + bias);
-            mask_t fires = charged >= theta;
-            state = charged - (state_t)((mask_t)theta & fires);
-            bits |= fires & (1 << step);
+    for (int lanes = 0; lanes < BLOCK; lanes += LANES)
+        for (int out = lanes; out < lanes + LANES; out += STATES) {
+            state_t state = *(const state_t *)(v + out), bias = *(const state_t *)(current + out);
+            state_t theta = *(const state_t *)(threshold + out);
+            mask_t bits = {0};
+            for (int64_t step = 0; step < steps; step++) {
+                state_t charged = state + (NAME(input)(z[step], out) + bias);
+                mask_t fires = REACHED(charged, theta);
+                state = charged - (state_t)((mask_t)theta & fires);
+                bits |= fires & (1 << step);
+            }
+            *(state_t *)(v + out) = state;
+            *(mask_t *)(code + out) |= bits << (int)first;
         }
-        *(state_t *)(v + out) = state;
-        *(mask_t *)(code + out) |= bits << (int)first;
-    }
 }
 
 /* Spikes of one block of outputs of one frame, whose merged list begins at `entries`. */
 static void NAME(fire)(const uint16_t *entries, const uint32_t *ends, const char *rows, int64_t num_steps,
-                       const STATE *current, const STATE *threshold, const SUM *negative, STATE *v, uint32_t *code)
+                       const STATE *current, const STATE *threshold, const vec *negative, STATE *v, uint32_t *code)
 {
     vec sums[PATTERNS][VECTORS], z[WINDOW][VECTORS];
     for (int64_t first = 0; first < num_steps; first += WINDOW) {
         const uint32_t *bucket = ends + first / WINDOW * PATTERNS;
         for (int pattern = first / WINDOW % 2; pattern < PATTERNS; pattern++) /* sum 0 stays for the odd window */
             NAME(add_rows)(entries + bucket[pattern], entries + bucket[pattern + 1], rows, sums[pattern]);
-        NAME(fold)(sums, (const vec *)negative, z);
+        NAME(fold)(sums, negative, z);
         const SUM(*folded)[BLOCK] = (const SUM(*)[BLOCK])z;
         if (num_steps - first >= WINDOW)
             NAME(scan)(folded, WINDOW, first, current, threshold, v, code);
@@ -221,6 +240,9 @@ static int NAME(simulate)(const geometry_t *g, const ROW *rows, const STATE *cur
         }
         for (int64_t block = 0; block < blocks; block++) {
             int64_t out = block * BLOCK, width = g->fan_out - out < BLOCK ? g->fan_out - out : BLOCK;
+            vec least[VECTORS] = {{0}};
+            for (int n = 0; n < BLOCK; n++)
+                least[n / LANES][NAME(lane)(n % LANES)] = negative[out + n];
             for (int64_t n = 0; n < tile; n++) {
                 STATE v[BLOCK] __attribute__((aligned(VECTOR)));
                 uint32_t code[BLOCK] __attribute__((aligned(VECTOR))) = {0};
@@ -229,7 +251,7 @@ static int NAME(simulate)(const geometry_t *g, const ROW *rows, const STATE *cur
                 if (membrane)
                     memcpy(v, membrane + place, sizeof(STATE) * (size_t)width);
                 NAME(fire)(entries + offsets[n], ends[n], (const char *)(rows + block * size * BLOCK), g->num_steps,
-                           current + out, threshold + out, negative + out, v, code);
+                           current + out, threshold + out, least, v, code);
                 memcpy(fired + place, code, sizeof(uint32_t) * (size_t)width);
                 if (membrane)
                     memcpy(membrane + place, v, sizeof(STATE) * (size_t)width);
@@ -258,11 +280,12 @@ int NAME(event_run)(const geometry_t *g, const ROW *rows, const STATE *current, 
 #undef ROW_BYTES
 #undef vec
 #undef state_t
-#undef part_t
+#undef STATES
 #undef VARIANT
 #undef GIVEN
 #undef ROW
 #undef SUM
 #undef STATE
 #undef INPUT
+#undef REACHED
 #undef BYTES
