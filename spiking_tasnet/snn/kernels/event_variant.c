@@ -106,30 +106,42 @@ static inline void NAME(add_rows)(const uint16_t *entry, const uint16_t *end, co
         sums[k] = sum[k];
 }
 
-/* Currents z of the 4 steps from the sums of the 15 patterns, and of bucket 0: 22 additions where the definition has 28. */
-static inline void NAME(fold)(vec (*restrict sums)[VECTORS], const vec *negative, vec (*restrict z)[VECTORS])
+/* Sums of the 4 steps from those of the 15 patterns, and of bucket 0: 22 additions where the definition has 28. */
+static inline __attribute__((always_inline)) void NAME(fold)(vec (*restrict sums)[VECTORS], int k, vec *restrict step)
 {
-    (void)negative; /* of no use where sums are not modulo 2^16 */
-    for (int k = 0; k < VECTORS; k++) {
-        vec a[8], last = sums[8][k];
-        sums[15][k] += sums[0][k];
-        for (int p = 1; p < 8; p++) {
-            last += sums[8 + p][k];
-            a[p] = sums[p][k] + sums[8 + p][k];
-        }
-        z[3][k] = last;
-        z[2][k] = (a[4] + a[5]) + (a[6] + a[7]);
-        z[1][k] = (a[2] + a[6]) + (a[3] + a[7]);
-        z[0][k] = (a[1] + a[5]) + (a[3] + a[7]);
+    vec a[8], last = sums[8][k];
+    sums[15][k] += sums[0][k];
+    for (int p = 1; p < 8; p++) {
+        last += sums[8 + p][k];
+        a[p] = sums[p][k] + sums[8 + p][k];
     }
+    step[3] = last;
+    step[2] = (a[4] + a[5]) + (a[6] + a[7]);
+    step[1] = (a[2] + a[6]) + (a[3] + a[7]);
+    step[0] = (a[1] + a[5]) + (a[3] + a[7]);
+}
+
+/* Currents z of the 4 steps. */
+static inline void NAME(currents)(vec (*restrict sums)[VECTORS], const vec *negative, vec (*restrict z)[VECTORS])
+{
 #if BYTES
-    for (int step = 0; step < WINDOW; step++)
-        for (int k = 0; k < VECTORS / 2; k++) {
-            vec whole = z[step][k], high = z[step][k + VECTORS / 2];
-            sums[1 + step][2 * k] = whole - (high << 8) + negative[2 * k];
-            sums[1 + step][2 * k + 1] = high + negative[2 * k + 1];
+    for (int k = 0; k < VECTORS / 2; k++) {
+        vec whole[WINDOW], high[WINDOW];
+        NAME(fold)(sums, k, whole);
+        NAME(fold)(sums, k + VECTORS / 2, high);
+        for (int step = 0; step < WINDOW; step++) {
+            z[step][2 * k] = whole[step] - (high[step] << 8) + negative[2 * k];
+            z[step][2 * k + 1] = high[step] + negative[2 * k + 1];
         }
-    memcpy(z, sums[1], sizeof(vec) * VECTORS * WINDOW);
+    }
+#else
+    (void)negative;
+    for (int k = 0; k < VECTORS; k++) {
+        vec sum[WINDOW];
+        NAME(fold)(sums, k, sum);
+        for (int step = 0; step < WINDOW; step++)
+            z[step][k] = sum[step];
+    }
 #endif
 }
 
@@ -176,7 +188,7 @@ static void NAME(fire)(const uint16_t *entries, const uint32_t *ends, const char
         const uint32_t *bucket = ends + first / WINDOW * PATTERNS;
         for (int pattern = first / WINDOW % 2; pattern < PATTERNS; pattern++) /* sum 0 stays for the odd window */
             NAME(add_rows)(entries + bucket[pattern], entries + bucket[pattern + 1], rows, sums[pattern]);
-        NAME(fold)(sums, negative, z);
+        NAME(currents)(sums, negative, z);
         const SUM(*folded)[BLOCK] = (const SUM(*)[BLOCK])z;
         if (num_steps - first >= WINDOW)
             NAME(scan)(folded, WINDOW, first, current, threshold, v, code);
