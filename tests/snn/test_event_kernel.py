@@ -1,5 +1,6 @@
 """The event-driven kernel returns the reference's spikes."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -112,6 +113,19 @@ def test_every_length_of_the_window(num_steps):
 
 
 @compiled
+@pytest.mark.parametrize("arguments", [neurons, integers], ids=["float32", "int8"])
+@pytest.mark.parametrize("num_steps", [7, 8, 12, 16, 23, 32])
+def test_bursts_of_every_beginning_and_length(num_steps, arguments):
+    """Inputs that spike without a break share rows between windows."""
+    begin, end = torch.triu_indices(num_steps + 1, num_steps + 1, offset=1)
+    steps = torch.arange(num_steps).view(-1, 1)
+    train = ((steps >= begin) & (steps < end)).view(num_steps, 1, 1, -1)
+    train = torch.cat((train, train.flip(-1), train | train.roll(3, -1)), 2)  # (num_steps, 1, 3, frames)
+    operator = nn.Conv1d(3, 70, 3, padding=1)
+    check(operator, Spikes(None, pack(train), torch.ones(1), num_steps), arguments(operator), v_init=0.5)
+
+
+@compiled
 @pytest.mark.parametrize("inputs", [400, 600, 5000])
 def test_sums_that_need_16_bits_or_more(inputs):
     operator = nn.Linear(inputs, 130)
@@ -213,6 +227,23 @@ def test_threads_change_nothing(monkeypatch):
         results.append(event.simulate(operator, given, weight, torch.zeros(200), torch.ones(200), 0.0))
         assert torch.equal(event.count(given.code), count_bits(given.code))
     assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+@compiled
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_process_does_without_the_threads_of_its_parent(monkeypatch):
+    monkeypatch.setattr(parallel, "MIN_WORK", 1)
+    torch.set_num_threads(2)
+    words = spikes((2, 64, 50)).code
+    expected = event.count(words).numpy()  # OpenMP has its threads now
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: os._exit(int(not (event.count(words).numpy() == expected).all()))
+    )
+    child.start()
+    child.join(60)
+    child.kill()
+    assert child.exitcode == 0
 
 
 def test_counting_spikes():
