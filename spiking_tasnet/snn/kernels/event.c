@@ -111,11 +111,13 @@ static int make_lists(const geometry_t *g, const int32_t *words, int64_t first, 
     enum { KINDS = 8 + 1 };
     int64_t capacity = g->fan_in + SLACK, windows = (g->num_steps + WINDOW - 1) / WINDOW;
     uint32_t used = used_bits(g->num_steps);
-    uint16_t *scratch = malloc(sizeof(uint16_t) * (size_t)(BUCKETS + KINDS + 4) * (size_t)capacity);
-    if (!scratch)
+    size_t numbers = sizeof(uint32_t) * 2 * (size_t)g->fan_in;
+    uint32_t *where = malloc(numbers + sizeof(uint16_t) * (size_t)(BUCKETS + KINDS) * (size_t)capacity);
+    if (!where)
         return 1;
+    uint32_t *pattern = where + g->fan_in;
+    uint16_t *scratch = (uint16_t *)(pattern + g->fan_in);
     uint16_t *active = scratch + BUCKETS * capacity; /* no active input is of kind 0 */
-    uint32_t *pattern = (uint32_t *)(scratch + (BUCKETS + KINDS) * capacity), *where = pattern + g->fan_in;
     for (int64_t frame = begin; frame < end; frame++) {
         const int32_t *word = words + frame * g->chan_in;
         uint16_t *head[BUCKETS + KINDS], **kind = head + BUCKETS;
@@ -155,7 +157,7 @@ static int make_lists(const geometry_t *g, const int32_t *words, int64_t first, 
         }
         ends[BUCKETS] = position;
     }
-    free(scratch);
+    free(where);
     return 0;
 }
 
