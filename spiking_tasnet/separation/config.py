@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from spiking_tasnet.config import read_config, save_config
 from spiking_tasnet.ptl.config import PTLConfig
-
-__all__ = ["Config", "DataConfig", "ModelConfig", "TrainConfig", "load_config", "save_config"]
 
 
 @dataclass(frozen=True)
@@ -129,8 +124,3 @@ class Config:
     snn: TrainConfig = field(default_factory=TrainConfig)
     ptl: PTLConfig = field(default_factory=PTLConfig)
     seed: int = 0
-
-
-def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
-    """Read a separation experiment; see `read_config`."""
-    return read_config(Config, path, overrides)

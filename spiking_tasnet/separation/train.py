@@ -8,9 +8,10 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
+from spiking_tasnet.config import save_config
 from spiking_tasnet.files import write_json
 from spiking_tasnet.ptl import BestState, ProgressiveTandemLearning, fit, run_facts
-from spiking_tasnet.separation.config import Config, TrainConfig, save_config
+from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.module import SeparationModule
 from spiking_tasnet.separation.network import TasNet, load_model, save_model

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from spiking_tasnet.config import read_config
-from spiking_tasnet.separation.config import Config, ModelConfig, load_config, save_config
+from spiking_tasnet.config import read_config, save_config
+from spiking_tasnet.separation.config import Config, ModelConfig
 from spiking_tasnet.vision import config as vision
 
 ROOT = Path(__file__).parents[2]
@@ -37,10 +37,10 @@ def test_the_defaults_are_the_papers():
 
 
 def test_what_is_saved_is_read_back(tmp_path):
-    config = load_config(None, ["model.n_blocks=3", "ann.lr=5e-4", "data.remix=true", "seed=7"])
+    config = read_config(Config, None, ["model.n_blocks=3", "ann.lr=5e-4", "data.remix=true", "seed=7"])
     assert (config.model.n_blocks, config.ann.lr, config.data.remix, config.seed) == (3, 5e-4, True, 7)
     save_config(config, tmp_path / "config.yaml")
-    assert load_config(tmp_path / "config.yaml") == config
+    assert read_config(Config, tmp_path / "config.yaml") == config
 
 
 @pytest.mark.parametrize(
@@ -62,18 +62,18 @@ def test_what_is_saved_is_read_back(tmp_path):
 )
 def test_mistakes_name_the_key(override, message):
     with pytest.raises(ValueError, match=message):
-        load_config(None, ["seed=1", override])
+        read_config(Config, None, ["seed=1", override])
 
 
 def test_not_yaml(tmp_path):
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(ValueError, match="not a YAML file"):
-        load_config(tmp_path / "bad.yaml")
+        read_config(Config, tmp_path / "bad.yaml")
     with pytest.raises(FileNotFoundError, match="none.yaml: no such file; --config names"):
-        load_config(tmp_path / "none.yaml")
+        read_config(Config, tmp_path / "none.yaml")
     (tmp_path / "list.yaml").write_text("- a\n- b\n")
     with pytest.raises(ValueError, match="list.yaml: list found, a mapping of settings expected"):
-        load_config(tmp_path / "list.yaml", ["seed=1"])
+        read_config(Config, tmp_path / "list.yaml", ["seed=1"])
 
 
 def test_stride_longer_than_the_filter():
