@@ -9,8 +9,8 @@ description="Separate two synthesised talkers with a spiking network: a small ex
 default_config=conf/mini.yaml
 stage_costs=(
     "a minute on two cores; 0.7 GB"
-    "5 to 9 minutes on two cores that compute bfloat16, longer on others"
-    "5 to 9 minutes on two cores that compute bfloat16, longer on others"
+    "6 minutes on two cores, less where they compute bfloat16"
+    "3 minutes on two cores"
     "a minute; 60 MB"
     "a minute"
     "some seconds"
