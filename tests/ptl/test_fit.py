@@ -30,6 +30,15 @@ def train(out, callbacks):
     return fit(Classifier(mlp()), loaders, out, callbacks, **run)
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as Python handles it: a shell's background job, which the tests may be, ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
 def test_a_signal_is_no_success_and_the_next_call_goes_on(tmp_path, number, code):
     with pytest.raises(SystemExit) as stopped:
