@@ -143,7 +143,7 @@ class ProgressiveTandemLearning(pl.Callback):
         self._keep_frozen(module)
         trainer.strategy.setup_optimizers(trainer)
         logger.info(
-            "PTL stage %d of %d: %s becomes %s, theta %.4g; %s %.3f -> %.3f",
+            "PTL stage %d of %d: %s becomes %s, theta %.4g; %s %.4g -> %.4g",
             record.ptl_stage,
             len(self._layers),
             name,
@@ -159,7 +159,7 @@ class ProgressiveTandemLearning(pl.Callback):
         self.running, self._best = False, None
         record = self.records[-1]
         logger.info(
-            "PTL stage %d over after %d epochs: %s %.3f (right after conversion %.3f)",
+            "PTL stage %d over after %d epochs: %s %.4g (right after conversion %.4g)",
             record.ptl_stage,
             record.epochs,
             self.monitor,

@@ -79,6 +79,9 @@ def fit(
             trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint.exists() else None, weights_only=True)
         except SIGTERMException:  # Lightning's exit code would be 0, as of a training that is done
             raise SystemExit(128 + signal.SIGTERM) from None
+        except SystemExit:  # so Lightning ends on Ctrl-C, with the exit code of a failure
+            if not trainer.interrupted:
+                raise
     if trainer.interrupted:
         raise KeyboardInterrupt
     return {
