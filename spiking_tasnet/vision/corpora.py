@@ -13,6 +13,7 @@ import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from tqdm import tqdm
@@ -117,12 +118,27 @@ def read_corpus(data_dir: Path) -> Corpus:
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def _download(corpus: str, folder: Path) -> Path:
-    from torchvision import datasets
+def torchvision() -> ModuleType:
+    """The package; an extra, since arrays and MNIST's files do without.
 
-    kinds = {"mnist": datasets.MNIST, "cifar10": datasets.CIFAR10}
-    if corpus not in kinds:
+    Raises:
+        ValueError: it is not installed, or does not load beside this torch.
+    """
+    try:
+        import torchvision
+    except (ImportError, OSError, RuntimeError) as error:  # the latter two of one built for another torch
+        raise ValueError(
+            f"torchvision is needed and does not load ({error}); "
+            "install the extra 'vision': pip install -c constraints.txt '.[vision]'"
+        ) from None
+    return torchvision
+
+
+def _download(corpus: str, folder: Path) -> Path:
+    if corpus not in ("mnist", "cifar10"):
         raise ValueError(f"{corpus} cannot be fetched freely; name its folder with --source")
+    datasets = torchvision().datasets
+    kinds = {"mnist": datasets.MNIST, "cifar10": datasets.CIFAR10}
     try:
         kinds[corpus](str(folder), download=True)
     except (OSError, RuntimeError) as error:
@@ -160,9 +176,7 @@ def _idx(source: Path, name: str) -> np.ndarray:
 
 def _cifar10(source: Path, part: str) -> Arrays:
     if (source / "cifar-10-batches-py").is_dir():
-        from torchvision.datasets import CIFAR10
-
-        batches = CIFAR10(str(source), train=part == "train")
+        batches = torchvision().datasets.CIFAR10(str(source), train=part == "train")
         return batches.data.transpose(0, 3, 1, 2).copy(), np.asarray(batches.targets, np.int64)
     if (source / part).is_dir():
         return _folder_arrays(source / part)
@@ -184,9 +198,7 @@ def _cifar10(source: Path, part: str) -> Arrays:
 
 def _folder_arrays(folder: Path) -> Arrays:
     """Images of CIFAR-10 in one folder a class, its classes in the usual order."""
-    from torchvision.datasets import ImageFolder
-
-    images = ImageFolder(str(folder), transform=np.asarray)
+    images = torchvision().datasets.ImageFolder(str(folder), transform=np.asarray)
     if tuple(images.classes) != CIFAR10_CLASSES:
         raise ValueError(f"{folder}: classes {', '.join(images.classes)} found, {', '.join(CIFAR10_CLASSES)} expected")
     stacked = np.stack([image for image, _ in tqdm(images, desc=folder.name, disable=None)])
@@ -196,12 +208,10 @@ def _folder_arrays(folder: Path) -> Arrays:
 
 
 def _imagenet(source: Path) -> Corpus:
-    from torchvision.datasets import ImageFolder
-
     for part in ("train", "val"):
         if not (source / part).is_dir():
             raise FileNotFoundError(f"{source}: no {part}/ there; --source names a folder with train/ and val/")
-    parts = [ImageFolder(str(source / part)) for part in ("train", "val")]
+    parts = [torchvision().datasets.ImageFolder(str(source / part)) for part in ("train", "val")]
     if parts[0].classes != parts[1].classes:
         raise ValueError(f"{source}: {len(parts[0].classes)} classes in train/, {len(parts[1].classes)} others in val/")
     counts = tuple(len(part) for part in parts)

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from spiking_tasnet.ptl.sampler import EpochSampler
 from spiking_tasnet.vision.config import DataConfig
-from spiking_tasnet.vision.corpora import Corpus, read_corpus
+from spiking_tasnet.vision.corpora import Corpus, read_corpus, torchvision
 
 Keys = Sequence[tuple[int, int]]  # (epoch, index)
 Batch = tuple[Tensor, Tensor]  # images (batch, chan, height, width) float32, labels (batch,) int64
@@ -81,16 +81,14 @@ class FolderImages(Dataset):
 
     def __init__(self, folder: Path, corpus: Corpus, *, training: bool):
         """See the class."""
-        from torchvision import datasets, transforms
-
-        size = corpus.image[1]
+        size, transforms = corpus.image[1], torchvision().transforms
         crop = (
             [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip()]
             if training
             else [transforms.Resize(round(size / 0.875)), transforms.CenterCrop(size)]
         )
         steps = [*crop, transforms.ToTensor(), transforms.Normalize(corpus.mean, corpus.std)]
-        self.images = datasets.ImageFolder(str(folder), transforms.Compose(steps))
+        self.images = torchvision().datasets.ImageFolder(str(folder), transforms.Compose(steps))
 
     def __len__(self) -> int:
         """Number of images."""

@@ -1,6 +1,7 @@
 """Stage 0 of the vision recipes: every form a corpus may come in, and what is said of a bad one."""
 
 import pickle
+import sys
 import tarfile
 from pathlib import Path
 
@@ -185,6 +186,17 @@ def test_mistakes_are_told(tmp_path):
         (tmp_path / "dataset.json").write_text(text)
         with pytest.raises(ValueError, match="not what stage 0 writes; run stage 0 again with --force"):
             read_corpus(tmp_path)
+
+
+def test_only_image_files_need_torchvision(tmp_path, cifar, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", None)  # not to be imported
+    write_folder(tmp_path / "images", cifar)
+    with pytest.raises(ValueError, match="torchvision is needed and does not load .* install the extra 'vision'"):
+        prepare("cifar10", tmp_path / "images", tmp_path / "data")
+    with pytest.raises(ValueError, match="torchvision is needed"):
+        prepare("mnist", None, tmp_path / "data", download=True)
+    write_idx(tmp_path / "digits", (24, 8))
+    assert prepare("mnist", tmp_path / "digits", tmp_path / "data").counts == (24, 8)
 
 
 @pytest.mark.skipif(not MNIST.is_dir(), reason="no shared/data/mnist beside the checkout")
