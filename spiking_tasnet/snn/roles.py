@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import torch
@@ -39,7 +40,7 @@ def encoding(layer: ConvertibleLayer, x: Tensor | Spikes) -> Spikes:
     with torch.no_grad():
         scale = per_channel(layer.operator, layer.threshold)
         if layer.spread:
-            train, _ = integrate_and_fire((activation / steps for _ in range(steps)), scale, layer.v_init)
+            train, _ = integrate_and_fire(repeat(activation / steps, steps), scale, layer.v_init)
             code = pack(train) if steps <= MAX_PACKED_STEPS else train
         else:
             code = burst(encode_counts(activation, scale, steps, layer.v_init), steps)
@@ -76,7 +77,7 @@ def surrogate(layer: ConvertibleLayer, x: Tensor | Spikes) -> Spikes:
             currents = drive.unflatten(0, (steps, -1))
         else:
             constant = apply_operator(operator, x.to(weight.dtype), weight / steps, current)
-            currents = (constant for _ in range(steps))
+            currents = repeat(constant, steps)
         threshold = per_channel(operator, layer.threshold)
         train = surrogate_fire(currents, threshold, layer.v_init, layer.decay)
     if train.requires_grad:
@@ -104,7 +105,7 @@ def rate(layer: ConvertibleLayer, x: Tensor | Spikes) -> Spikes:
         else:
             constant = apply_operator(operator, x, weight, bias)
             start = layer.v_init * threshold if layer.membrane is None else layer.membrane
-            train, layer.membrane = integrate_and_fire((constant for _ in range(steps)), threshold, start)
+            train, layer.membrane = integrate_and_fire(repeat(constant, steps), threshold, start)
             code = pack(train)
         counts = count_bits(code)
         layer.fired = counts if layer.fired is None else layer.fired + counts
