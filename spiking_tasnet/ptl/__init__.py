@@ -11,17 +11,19 @@ config      settings
 
 Training as the recipes do it:
 fit         one trainer for all
-history     epochs on the screen and in a CSV, the best state, how a run came about
+history     epochs on the screen and in a CSV, how a run came about
+best_state  what is kept of all epochs
 resume      a checkpoint from which a run continues exactly
 sampler     the order of an epoch
 curves      learning curves over a whole run, stages shaded
 """
 
+from spiking_tasnet.ptl.best_state import BestState
 from spiking_tasnet.ptl.callback import ProgressiveTandemLearning
 from spiking_tasnet.ptl.config import PTLConfig
 from spiking_tasnet.ptl.end_to_end import EndToEnd
 from spiking_tasnet.ptl.fit import fit
-from spiking_tasnet.ptl.history import BestState, run_facts
+from spiking_tasnet.ptl.history import run_facts
 from spiking_tasnet.ptl.rate import simulate_rate
 from spiking_tasnet.ptl.resume import EpochCheckpoint
 from spiking_tasnet.ptl.schedule import StageRecord

@@ -7,8 +7,8 @@ import logging
 from typing import Any
 
 import pytorch_lightning as pl
-from torch import Tensor
 
+from spiking_tasnet.ptl.best_state import copied_state
 from spiking_tasnet.ptl.config import PTLConfig
 from spiking_tasnet.ptl.freeze import below, freeze
 from spiking_tasnet.ptl.frozen_cache import FrozenCache
@@ -99,7 +99,7 @@ class ProgressiveTandemLearning(pl.Callback):
         record = self.records[-1]
         record.epochs += 1
         if self.patience.update(trainer.callback_metrics[self.monitor].item()):
-            self._best = _copy(pl_module.state_dict())
+            self._best = copied_state(pl_module)
         record.val_loss_best = self.patience.best
         limit = self.config.max_epochs_per_stage
         if self.patience.exhausted or (limit and record.epochs >= limit):
@@ -137,7 +137,7 @@ class ProgressiveTandemLearning(pl.Callback):
         self.patience = Patience(config.patience)
         self.patience.update(converted)
         record.val_loss_best = converted
-        self._best = _copy(module.state_dict())
+        self._best = copied_state(module)
         self.running = True
         freeze(module, below(self._order, name))
         self._keep_frozen(module)
@@ -193,7 +193,3 @@ class ProgressiveTandemLearning(pl.Callback):
         state = checkpoint["callbacks"].get(self.state_key)
         if state and state["records"]:
             freeze(pl_module, below(state["order"], state["records"][-1]["layer"]))
-
-
-def _copy(state: dict[str, Any]) -> dict[str, Any]:
-    return {key: value.detach().cpu().clone() if isinstance(value, Tensor) else value for key, value in state.items()}

@@ -1,4 +1,4 @@
-"""What a training leaves behind: its history, its best state, and a record of how it was run."""
+"""What a training leaves behind: its history, and a record of how it was run."""
 
 from __future__ import annotations
 
@@ -76,43 +76,6 @@ class History(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the rows."""
         self.rows = list(state_dict["rows"])
-
-
-class BestState(pl.Callback):
-    """Keep the weights of the epoch with the lowest `monitor` and load them back when training ends.
-
-    Args:
-        monitor: what `validation_step` logs and lower is better.
-    """
-
-    def __init__(self, monitor: str = "val_loss") -> None:
-        """See the class."""
-        self.monitor, self.best, self.state = monitor, float("inf"), None
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Compare."""
-        loss = trainer.callback_metrics[self.monitor].item()
-        if loss < self.best:
-            self.best = loss
-            self.state = {key: value.detach().cpu().clone() for key, value in _tensors(pl_module).items()}
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Load the best weights."""
-        if self.state is None:
-            raise ValueError("no epoch ended with a finite dev loss: the network diverged; lower the learning rate")
-        pl_module.load_state_dict(self.state, strict=False)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The best so far."""
-        return {"best": self.best, "state": self.state}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best so far."""
-        self.best, self.state = state_dict["best"], state_dict["state"]
-
-
-def _tensors(module: pl.LightningModule) -> dict[str, Any]:
-    return {key: value for key, value in module.state_dict().items() if hasattr(value, "detach")}
 
 
 def run_facts(seed: int) -> dict[str, Any]:
