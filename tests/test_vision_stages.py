@@ -80,10 +80,9 @@ def test_torchvision_may_fetch_the_corpus(name, tmp_path):
     assert "--source and --download found, one of them" in one_line_error(recipe.run(*SOURCE, "--download"))
 
 
-def test_nobody_fetches_imagenet_or_trains_it_fast(tmp_path):
+def test_nobody_fetches_imagenet(tmp_path):
     recipe = Recipe("recipes/imagenet", tmp_path)
-    for switch in ("--download", "--fast"):
-        assert f"unknown option {switch}" in one_line_error(recipe.run(switch))
+    assert "unknown option --download" in one_line_error(recipe.run("--download"))
     assert one_line_error(recipe.run()) == (
         "recipes/imagenet: error: stage 0 needs --source DIR (holds train/ and val/, each with one folder a class)"
     )
@@ -99,9 +98,8 @@ def test_no_corpus(recipe):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_network_decides_configuration_and_name(name, tmp_path):
     recipe = choosing(name, tmp_path)
-    kinds = ["", "-fast"] if name != "imagenet" else [""]
     for network in [None, *NETWORKS[name]]:
-        for kind in kinds:
+        for kind in ("", "-fast"):
             chosen = f"{network or NETWORKS[name][0]}{kind}"
             options = [*(["--network", network] if network else []), *(["--fast"] if kind else [])]
             result = recipe.run(*SOURCE, "--stop-stage", "1", "--force", *options)
@@ -246,8 +244,8 @@ def test_help_needs_no_environment(recipe, corpus):
         assert word in result.stdout
     for network in NETWORKS[corpus]:
         assert network in result.stdout
-    for word in ("--download", "--fast"):
-        assert (word in result.stdout) == (corpus != "imagenet")
+    assert "--fast" in result.stdout
+    assert ("--download" in result.stdout) == (corpus != "imagenet")
     for word in ("--jobs", "--sample-rate", "mixtures"):
         assert word not in result.stdout
 

@@ -212,7 +212,7 @@ do_stage() {
     lock "$stage"
     begin "$stage"
     log_file=$exp/log/stage$stage.log
-    [[ -z ${stage_costs[stage]:-} ]] || log "stage $stage takes ${stage_costs[stage]}"
+    [[ -z ${stage_costs[stage]:-} ]] || log "what stage $stage costs: ${stage_costs[stage]}"
     run_logged "$stage"
     if ((code)); then
         printf '%s: error: stage %s failed with exit code %s; see %s\n' "$recipe_name" "$stage" "$code" "$log_file" >&2

@@ -11,8 +11,8 @@ source_help="holds train/ and val/, each with one folder a class"
 networks=(alexnet vgg16)
 stage_costs=(
     "see README.md; the images stay where they are"
-    "wants a GPU; see README.md"
-    "wants a GPU; see README.md"
+    "wants GPUs, with --fast a CPU will do; see README.md"
+    "wants GPUs, with --fast a CPU will do; see README.md"
     "see README.md; rate and primitive train nothing"
     "see README.md; rate takes longest, it runs many more steps"
     "seconds"
@@ -20,6 +20,7 @@ stage_costs=(
 recipe_options=(
     "source|DIR!|$source_help"
     "network|NAME|alexnet (default) or vgg16: takes conf/NAME.yaml"
+    "$fast_option"
 )
 
 run_stages "$@"; exit # on one line: the shell reads no further, so this file may change during a long run

@@ -40,6 +40,7 @@ class DataConfig:
         split_seed: of that split.
         limit_train: use only this many training images; 0 for all.
         limit_val: the same for validation.
+        limit_test: the same for the test.
         shift: pixels by which a training image is moved at random, zeros coming in.
         flip: mirror every other training image.
         normalise: zero mean and unit variance a channel, over the training set; else pixels from 0 to 1.
@@ -51,6 +52,7 @@ class DataConfig:
     split_seed: int = 0
     limit_train: int = 0
     limit_val: int = 0
+    limit_test: int = 0
     shift: int = 0
     flip: bool = False
     normalise: bool = False
@@ -60,7 +62,7 @@ class DataConfig:
         """Check ranges."""
         if self.batch_size < 2 or not 0 < self.val_part < 1:
             raise ValueError("data: batch_size >= 2 (batch norm needs two) and val_part in (0, 1) expected")
-        if min(self.limit_train, self.limit_val, self.shift, self.num_workers) < 0:
+        if min(self.limit_train, self.limit_val, self.limit_test, self.shift, self.num_workers) < 0:
             raise ValueError("data: limits, shift and num_workers >= 0 expected")
 
 

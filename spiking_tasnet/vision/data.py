@@ -155,7 +155,11 @@ class VisionData(pl.LightningDataModule):
         return self._loader("train", self.val_index)
 
     def test_dataloader(self, limit: int = 0) -> DataLoader:
-        """The test set, or `limit` images of it, always the same ones; not the first: some corpora lie by class."""
+        """The test set, or `limit` (or the configuration's fewer) images of it, always the same ones.
+
+        They are not its first ones: some corpora lie by class.
+        """
+        limit = min((count for count in (limit, self.config.limit_test) if count), default=0)
         order = np.random.default_rng(self.config.split_seed).permutation(self.corpus.counts[1])
         return self._loader("test", np.sort(order[:limit]) if limit else None)
 

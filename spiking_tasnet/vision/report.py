@@ -281,10 +281,12 @@ def _remarks(experiment: Experiment) -> str:
         if ptl.fan_in:
             told.append(f"at most {ptl.fan_in} inputs a neuron")
         remarks.append(f"PTL: {', '.join(told)}; its epochs and hours come on top of the ANN's.")
-    counts = {method: found["images"] for method, found in experiment.results.items()}
-    for method, count in counts.items():
-        if count < max(counts.values()):
-            remarks.append(f"Of the test images only {number(count)} were given to {NAMES[method]}.")
+    given: dict[int, list[str]] = {}  # count -> methods
+    for method, found in experiment.results.items():
+        given.setdefault(found["images"], []).append(NAMES[method])
+    for count, names in given.items():
+        if count < experiment.corpus.counts[1]:
+            remarks.append(f"Of the test images only {number(count)} were given to {', '.join(names)}.")
     return " ".join(remarks)
 
 

@@ -67,6 +67,9 @@ def test_some_test_images_always_the_same_and_no_more_than_there_are(data_dir):
     places = [[torch.equal(image, other) for other in whole].index(True) for image in some]
     assert len(set(places)) == 7 and places == sorted(places)
     assert torch.equal(read(data.test_dataloader(1000))[0], whole)
+    limited = VisionData(data_dir, DataConfig(batch_size=6, limit_test=7))
+    for limit, expected in ((0, some), (9, some), (5, read(data.test_dataloader(5))[0])):
+        assert torch.equal(read(limited.test_dataloader(limit))[0], expected)
 
 
 def test_a_short_last_batch_is_dropped_in_training_only(data_dir):

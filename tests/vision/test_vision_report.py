@@ -21,7 +21,7 @@ SETTINGS += ["ptl.num_steps=8", "ptl.patience=1", "ptl.max_epochs_per_stage=1", 
 SETTINGS += ["rivals.rate_steps=80", "rivals.rate_images=8"]
 
 
-AUTOENCODER = ["model.network=autoencoder", "ptl.weight_bits=6", "ptl.fan_in=50"]
+AUTOENCODER = ["model.network=autoencoder", "ptl.weight_bits=6", "ptl.fan_in=50", "data.limit_test=12"]
 
 
 def experiment(folder, methods, *changes):
@@ -134,6 +134,7 @@ def test_reconstruction_is_judged_by_its_error(reconstructed):
     assert rows["PTL"][2:4] == [f"{results['ptl']['mse']:.5f}", ratio]
     assert f"{ratio} times the ANN's" in text
     assert "MSE on the validation images" in text
+    assert "Of the test images only 12 were given to ANN, PTL." in text
     assert "weights and biases of 6 bits, a scale a layer, at most 50 inputs a neuron; its epochs" in text
 
 

@@ -87,8 +87,11 @@ def show_methods(runs: Runs, done: Sequence[Done]) -> Shown:
     header = ["method", "N_s", "accuracy (%)", *top5, "epochs", "paper (%)", "paper's N_s", "paper's source"]
     notes = ["Epochs are of the training itself; PTL, rate coding and no training start from the ANN."]
     rate = next(one for one in done if one.run.method == "rate").test["images"]
-    if rate < runs.corpus.counts[1]:
-        notes.append(f"Rate coding was tested on {rate} images only (rivals.rate_images), the others on all.")
+    most = max(one.test["images"] for one in done)
+    if rate < most:
+        notes.append(f"Rate coding was tested on {rate} images only (rivals.rate_images), the others on {most}.")
+    if most < runs.corpus.counts[1]:
+        notes.append(f"The test set has {runs.corpus.counts[1]} images (data.limit_test).")
     return Shown([row(one) for one in done], figure, table(header, lines) + "\n\n" + " ".join(notes))
 
 
