@@ -39,13 +39,15 @@ def draw_curves(histories: Mapping[str, History], stages: Sequence[Mapping[str, 
     spans = curves.stage_spans(int(row["ptl_stage"]) for row in [*ann, *ptl]) or [(0, 0.5, 0.5)]
     figure, axes = curves.run_axes(spans, f"{'MSE' if reconstruct else 'accuracy (%)'} on validation images")
     axes.set_xlim(0.5, longest + 0.5)
-    own = {"linewidth": 1.8, "marker": "o", "markersize": 2.6, "color": curves.DEV_COLOUR}
+    dots = {"marker": "o", "markersize": 2.6}  # so that a single epoch shows too
+    own = {"linewidth": 1.8, "color": curves.DEV_COLOUR} | dots
     name = "ANN, then PTL" if ann and ptl else "PTL" if ptl else "ANN"
     axes.plot(range(1, len(ann) + len(ptl) + 1), _scores([*ann, *ptl], reconstruct), label=name, **own)
     for method, rows in compared.items():
         label, colour, style = COMPARED[method]
         epochs = range(start + 1, start + len(rows) + 1)
-        axes.plot(epochs, _scores(rows, reconstruct), label=label, color=colour, linestyle=style, linewidth=1.4)
+        line = {"color": colour, "linestyle": style, "linewidth": 1.4} | dots
+        axes.plot(epochs, _scores(rows, reconstruct), label=label, **line)
     if reconstruct:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
