@@ -135,12 +135,12 @@ def torchvision() -> ModuleType:
 
 
 def _download(corpus: str, folder: Path) -> Path:
-    if corpus not in ("mnist", "cifar10"):
+    names = {"mnist": "MNIST", "cifar10": "CIFAR10"}
+    if corpus not in names:
         raise ValueError(f"{corpus} cannot be fetched freely; name its folder with --source")
-    datasets = torchvision().datasets
-    kinds = {"mnist": datasets.MNIST, "cifar10": datasets.CIFAR10}
+    fetch = getattr(torchvision().datasets, names[corpus])
     try:
-        kinds[corpus](str(folder), download=True)
+        fetch(str(folder), download=True)
     except (OSError, RuntimeError) as error:
         raise ValueError(f"{corpus} cannot be fetched ({error}); get it elsewhere and give --source") from None
     return folder
