@@ -38,7 +38,7 @@ print_options() {
 
 # Check the value of an option and store it. Arguments: name, its ARGUMENT, value.
 _store_option() {
-    local name=$1 argument=$2 value=$3
+    local name=$1 argument=${2%...} value=$3
     case $argument in
         N) [[ $value =~ ^[0-9]+$ ]] || die "--$name '$value' found, a whole number expected" && value=$((10#$value)) ;;
         DIR!) [[ -d $value ]] || die "--$name '$value': no such folder; check the path" ;;
@@ -47,8 +47,8 @@ _store_option() {
     esac
     case $argument in
         DIR* | FILE*) value=$(absolute "$value") ;;
-        *...) value=${option[$name]+${option[$name]}$'\n'}$value ;;
     esac
+    [[ $2 != *... ]] || value=${option[$name]+${option[$name]}$'\n'}$value
     option[$name]=$value
 }
 

@@ -15,6 +15,7 @@ from spiking_tasnet import __version__
 COMMANDS = {
     "mix": ("mix", "build two-talker mixtures and Kaldi data folders from a corpus and MERL lists"),
     "mix-librimix": ("mix_librimix", "build Libri2Mix and Kaldi data folders from LibriSpeech and LibriMix's metadata"),
+    "talkers": ("talkers", "prepare a folder of talkers: cache of training speech, lists and mixtures of dev and test"),
     "train": ("train", "train the ANN"),
     "convert": ("convert", "convert the trained ANN to spikes by progressive tandem learning"),
     "separate-set": ("separate_set", "separate every mixture of a Kaldi data folder"),

@@ -40,7 +40,8 @@ def wanted(kind: type, args: argparse.Namespace) -> Any:
     """
     if args.limit < 0:
         raise ValueError(f"--limit {args.limit} found, 0 (all) or more expected")
-    return kind(**{field.name: getattr(args, field.name) for field in dataclasses.fields(kind)})
+    names = (field.name for field in dataclasses.fields(kind) if hasattr(args, field.name))
+    return kind(**{name: getattr(args, name) for name in names})
 
 
 def run(args: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ Training as the recipes do it:
 fit         one trainer for all
 history     epochs on the screen and in a CSV, how a run came about
 best_state  what is kept of all epochs
+moving_average  of the weights; muon: an optimiser of matrices
 resume      a checkpoint from which a run continues exactly
 sampler     the order of an epoch
 curves      learning curves over a whole run, stages shaded
@@ -24,6 +25,7 @@ from spiking_tasnet.ptl.config import PTLConfig
 from spiking_tasnet.ptl.end_to_end import EndToEnd
 from spiking_tasnet.ptl.fit import fit
 from spiking_tasnet.ptl.history import run_facts
+from spiking_tasnet.ptl.moving_average import MovingAverage
 from spiking_tasnet.ptl.rate import simulate_rate
 from spiking_tasnet.ptl.resume import EpochCheckpoint
 from spiking_tasnet.ptl.schedule import StageRecord
@@ -32,6 +34,7 @@ __all__ = [
     "BestState",
     "EndToEnd",
     "EpochCheckpoint",
+    "MovingAverage",
     "PTLConfig",
     "ProgressiveTandemLearning",
     "StageRecord",

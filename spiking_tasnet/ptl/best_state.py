@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
 from torch import Tensor
+
+from spiking_tasnet.ptl.moving_average import MovingAverage
 
 
 def copied_state(module: pl.LightningModule) -> dict[str, Any]:
@@ -19,17 +22,19 @@ class BestState(pl.Callback):
 
     Args:
         monitor: what `validation_step` logs and lower is better.
+        average: keep its weights, which are those that were validated, instead of the module's.
     """
 
-    def __init__(self, monitor: str = "val_loss") -> None:
+    def __init__(self, monitor: str = "val_loss", average: MovingAverage | None = None) -> None:
         """See the class."""
-        self.monitor, self.best, self.state = monitor, float("inf"), None
+        self.monitor, self.average, self.best, self.state = monitor, average, float("inf"), None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare."""
         loss = trainer.callback_metrics[self.monitor].item()
         if loss < self.best:
-            self.best, self.state = loss, copied_state(pl_module)
+            with self.average.swapped_in(pl_module) if self.average else nullcontext():
+                self.best, self.state = loss, copied_state(pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Load the best state."""

@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from spiking_tasnet.memory import keep_freed_memory
 from spiking_tasnet.ptl.history import History
 from spiking_tasnet.ptl.resume import EpochCheckpoint
 
@@ -53,6 +54,7 @@ def fit(
         KeyboardInterrupt: the user stopped it; the next call goes on.
         SystemExit: with code 143, a SIGTERM did; the next call goes on too.
     """
+    keep_freed_memory()
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, history = out / "last.ckpt", History(out / "history.csv", metrics, describe)
     bar = sys.stderr.isatty()

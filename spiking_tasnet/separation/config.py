@@ -72,18 +72,64 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class MixingConfig:
+    """How training mixtures are drawn from a cache of talkers (recipes/talkers); other data come mixed.
+
+    Attributes:
+        level_db: two talkers' active levels differ by up to this, dB.
+        slower: speed falls by up to this fraction.
+        faster: speed rises by up to this fraction.
+        pause: longest pause between two utterances of one talker, seconds.
+        fill: probability that what an utterance leaves of a segment is filled with another of the same talker.
+        noise_probability: of noise in a mixture, where there is noise.
+        noise_snr_low: talkers' level over the noise, dB, at least.
+        noise_snr_high: at most.
+    """
+
+    level_db: float = 5.0
+    slower: float = 0.08
+    faster: float = 0.08
+    pause: float = 0.8
+    fill: float = 0.8
+    noise_probability: float = 0.5
+    noise_snr_low: float = 5.0
+    noise_snr_high: float = 25.0
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.level_db < 0 or self.pause < 0 or not 0 <= self.slower <= 0.5 or not 0 <= self.faster <= 1:
+            raise ValueError("mixing: level_db and pause >= 0, slower in [0, 0.5] and faster in [0, 1] expected")
+        if not 0 <= self.fill <= 1 or not 0 <= self.noise_probability <= 1:
+            raise ValueError("mixing: fill and noise_probability in [0, 1] expected")
+        if self.noise_snr_low > self.noise_snr_high:
+            raise ValueError("mixing: noise_snr_low at most noise_snr_high expected")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Schedule of one training, of the ANN or of the conversion (section 6.3.2.2).
 
     Attributes:
         max_epochs: end at the latest after this many.
-        lr: Adam's learning rate; in the conversion each stage starts with it.
+        lr: learning rate; in the conversion each stage starts with it.
+        optimizer: ``adam``, or ``muon`` for the separator's convolutions and Adam for the rest.
+        adam_lr: learning rate of that rest; 0 for `lr`.
         halve_after: halve the learning rate after this many dev epochs without gain.
         stop_after: stop after this many dev epochs without gain (the conversion ends by its stages instead).
-        schedule: ``plateau`` halves as above; ``cosine`` falls from `lr` to zero over `max_epochs`, for short runs.
+        schedule: ``plateau`` halves as above; ``cosine`` falls from `lr` to zero over `max_epochs`, for short runs;
+            ``hold`` rises to `lr` over `warmup_epochs` and stays there, for a run whose end is not known, to be read
+            through `average`; over the last `tail_epochs` it falls to zero.
+        warmup_epochs: of ``hold``.
+        tail_epochs: of ``hold``; 0 for none.
         clip_norm: gradient norm limit.
         batches_per_epoch: train on this many batches an epoch, chosen anew each time; 0 for all.
         precision: Lightning's, e.g. ``32-true`` or ``bf16-mixed``; ``auto`` is the latter where the processor has it.
+        cap_db: a segment's SI-SDR counts softly up to this many dB, so that the easiest ones do not rule the gradient;
+            0 for no cap.
+        average: factor per step of a moving average of the weights, which is then what is validated and kept; 0 for
+            none.
+        residual: train dilated layers as ReLU(BN(conv(x)) + x), folded into the plain convolution at the end; the ANN
+            only.
     """
 
     max_epochs: int = 100
@@ -94,11 +140,24 @@ class TrainConfig:
     clip_norm: float = 5.0
     batches_per_epoch: int = 0
     precision: str = "32-true"
+    warmup_epochs: int = 1
+    tail_epochs: int = 0
+    cap_db: float = 0.0
+    average: float = 0.0
+    residual: bool = False
+    optimizer: str = "adam"
+    adam_lr: float = 0.0
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        if self.schedule not in ("plateau", "cosine"):
-            raise ValueError(f"schedule: {self.schedule!r} found, 'plateau' or 'cosine' expected")
+        if self.schedule not in ("plateau", "cosine", "hold"):
+            raise ValueError(f"schedule: {self.schedule!r} found, 'plateau', 'cosine' or 'hold' expected")
+        if self.optimizer not in ("adam", "muon") or self.adam_lr < 0:
+            raise ValueError(f"optimizer: {self.optimizer!r} found, 'adam' or 'muon' expected, and adam_lr >= 0")
+        if self.warmup_epochs < 0 or self.tail_epochs < 0:
+            raise ValueError("warmup_epochs and tail_epochs >= 0 expected")
+        if self.cap_db < 0 or not 0 <= self.average < 1:
+            raise ValueError("cap_db >= 0 and 0 <= average < 1 expected")
         if self.max_epochs < 1 or self.lr <= 0 or self.halve_after < 1 or self.stop_after < 1 or self.clip_norm <= 0:
             raise ValueError("max_epochs, halve_after and stop_after >= 1, lr and clip_norm > 0 expected")
         if self.batches_per_epoch < 0:
@@ -112,6 +171,7 @@ class Config:
     Attributes:
         model: sizes of the network.
         data: segments and batches.
+        mixing: how mixtures are drawn, where training mixes on the fly.
         ann: schedule of the ANN's training.
         snn: schedule of the training inside the conversion.
         ptl: progressive tandem learning.
@@ -120,6 +180,7 @@ class Config:
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    mixing: MixingConfig = field(default_factory=MixingConfig)
     ann: TrainConfig = field(default_factory=TrainConfig)
     snn: TrainConfig = field(default_factory=TrainConfig)
     ptl: PTLConfig = field(default_factory=PTLConfig)

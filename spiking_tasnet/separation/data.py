@@ -1,4 +1,4 @@
-"""Segments of two-talker mixtures for training and development, from Kaldi data folders."""
+"""Segments of two-talker mixtures for training and development: from Kaldi data folders, or mixed on the fly."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from spiking_tasnet.ptl.sampler import EpochSampler
-from spiking_tasnet.separation.config import DataConfig
+from spiking_tasnet.separation.config import DataConfig, MixingConfig
 from spiking_tasnet.separation.kaldi import Utterance, read_data_dir
+from spiking_tasnet.separation.on_the_fly import MixedOnTheFly
+from spiking_tasnet.separation.speech_cache import TABLE, SpeechCache
 
 
 class Segments(Dataset):
@@ -50,7 +52,7 @@ class Segments(Dataset):
         seed: int = 0,
     ):
         """See the class."""
-        self.utterances, self.n_samples = utterances, round(segment * sample_rate)
+        self.utterances, self.n_samples, self.sample_rate = utterances, round(segment * sample_rate), sample_rate
         self.training, self.remix, self.seed = training, remix and training, seed
         self.lengths = [_length(utterance, sample_rate) for utterance in utterances]
         self.keys = [
@@ -62,6 +64,16 @@ class Segments(Dataset):
     def __len__(self) -> int:
         """Number of segments an epoch."""
         return len(self.keys)
+
+    @property
+    def talkers(self) -> set[str]:
+        """Who is heard."""
+        return {speaker for utterance in self.utterances for speaker in utterance.speakers}
+
+    @property
+    def hours(self) -> float:
+        """Duration of the mixtures."""
+        return sum(self.lengths) / self.sample_rate / 3600
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The segment `key` = (epoch, index)."""
@@ -126,38 +138,66 @@ def _offsets(length: int, n_samples: int) -> list[int]:
 class SeparationData(pl.LightningDataModule):
     """Training and development segments of `<data_dir>/tr` and `<data_dir>/cv`.
 
+    Where stage 0 left a cache of talkers (`<data_dir>/talkers`) the training mixtures are made from it, on the fly.
+
     Args:
         data_dir: what stage 0 made.
         config: segments and batches.
         sample_rate: Hz.
         batches_per_epoch: training batches an epoch; 0 for all.
         seed: of segments and order.
+        mixing: how mixtures are drawn from a cache of talkers.
+        n_src: talkers of such a mixture.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_data_dir` and `Segments`.
+        FileNotFoundError, ValueError: as `read_data_dir`, `Segments`, `SpeechCache` and `MixedOnTheFly`.
     """
 
     def __init__(
-        self, data_dir: str | Path, config: DataConfig, sample_rate: int, batches_per_epoch: int = 0, seed: int = 0
+        self,
+        data_dir: str | Path,
+        config: DataConfig,
+        sample_rate: int,
+        batches_per_epoch: int = 0,
+        seed: int = 0,
+        mixing: MixingConfig | None = None,
+        n_src: int = 2,
     ):
         """See the class."""
         super().__init__()
         self.config, self.batches_per_epoch, self.seed = config, batches_per_epoch, seed
-        train = read_data_dir(Path(data_dir) / "tr")[: config.limit_train or None]
-        dev = read_data_dir(Path(data_dir) / "cv")[: config.limit_dev or None]
-        self.train = Segments(train, config.segment, sample_rate, training=True, remix=config.remix, seed=seed)
+        data_dir = Path(data_dir)
+        dev = read_data_dir(data_dir / "cv")[: config.limit_dev or None]
         self.dev = Segments(dev, config.segment, sample_rate, training=False)
+        if (data_dir / "talkers" / TABLE).exists():
+            self.train = self._on_the_fly(data_dir, sample_rate, mixing or MixingConfig(), n_src)
+        else:
+            train = read_data_dir(data_dir / "tr")[: config.limit_train or None]
+            self.train = Segments(train, config.segment, sample_rate, training=True, remix=config.remix, seed=seed)
+
+    def _on_the_fly(self, data_dir: Path, sample_rate: int, mixing: MixingConfig, n_src: int) -> MixedOnTheFly:
+        speech = SpeechCache(data_dir / "talkers")
+        if speech.sample_rate != sample_rate:
+            raise ValueError(
+                f"{speech.folder}: {speech.sample_rate} Hz found, {sample_rate} Hz expected; "
+                "run stage 0 with that --sample-rate"
+            )
+        return MixedOnTheFly(
+            speech,
+            mixing,
+            n_src=n_src,
+            segment=self.config.segment,
+            n_items=self.batches_per_epoch * self.config.batch_size or len(speech.clips),
+            noise=SpeechCache(data_dir / "noise") if (data_dir / "noise" / TABLE).exists() else None,
+            seed=self.seed,
+        )
 
     @property
     def dev_talkers_heard(self) -> bool:
         """Whether the development set has talkers of the training set only: the paper's closed condition."""
-        train, dev = (
-            {speaker for utterance in part.utterances for speaker in utterance.speakers}
-            for part in (self.train, self.dev)
-        )
-        return dev <= train
+        return self.dev.talkers <= self.train.talkers
 
-    def _loader(self, segments: Segments, n_keys: int) -> DataLoader:
+    def _loader(self, segments: Segments | MixedOnTheFly, n_keys: int) -> DataLoader:
         sampler = EpochSampler(len(segments), n_keys, shuffle=segments.training, seed=self.seed)
         return DataLoader(
             segments,

@@ -35,6 +35,7 @@ class Mixtures:
         mode: ``min`` or ``max``.
         limit: only the first this many lines of each list; 0 for all.
         spkrinfo: a table of the talkers' sex besides those of the corpus.
+        subsets: the lists to mix.
     """
 
     corpus: Path
@@ -45,6 +46,7 @@ class Mixtures:
     mode: str = "min"
     limit: int = 0
     spkrinfo: Path | None = None
+    subsets: tuple[str, ...] = SUBSETS
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def plan_mixtures(wanted: Mixtures) -> Plan:
     check_mode_and_rate(wanted.mode, wanted.sample_rate)
     if not wanted.corpus.is_dir():
         raise FileNotFoundError(f"{wanted.corpus}: no such corpus folder; --wsj0 names the root of the lists' paths")
-    paths = {subset: wanted.mix_lists / f"mix_2_spk_{subset}.txt" for subset in SUBSETS}
+    paths = {subset: wanted.mix_lists / f"mix_2_spk_{subset}.txt" for subset in wanted.subsets}
     lists = {subset: read_list(path, wanted.limit) for subset, path in paths.items()}
     levels = read_levels(wanted.activlev) if wanted.activlev else None
     files = Corpus(wanted.corpus).find_all(
@@ -79,7 +81,7 @@ def plan_mixtures(wanted: Mixtures) -> Plan:
         "--wsj0 names the root of the lists' paths, or the folder of the LDC's discs",
     )
     _check_levels(wanted, files, levels)
-    for subset in SUBSETS:
+    for subset in wanted.subsets:
         report_list(paths[subset], lists[subset])
     seconds = cache(audio_seconds)
     report_corpus(files, seconds)

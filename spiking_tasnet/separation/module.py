@@ -7,8 +7,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
+from spiking_tasnet.ptl.muon import Muon
+from spiking_tasnet.separation.channels_last import separate_channels_last
 from spiking_tasnet.separation.config import TrainConfig
 from spiking_tasnet.separation.losses import pit_si_sdr
 from spiking_tasnet.separation.network import TasNet
@@ -20,21 +22,26 @@ class SeparationModule(pl.LightningModule):
     Args:
         network: analog, or already converted in part.
         config: schedule.
+        channels_last: compute as `separate_channels_last`, which calls no layer: for a network that stays analog. A
+            conversion needs the layers' own calls.
     """
 
-    def __init__(self, network: TasNet, config: TrainConfig):
+    def __init__(self, network: TasNet, config: TrainConfig, *, channels_last: bool = False):
         """See the class."""
         super().__init__()
-        self.network, self.config, self.loss = network, config, pit_si_sdr()
+        self.network, self.config, self.channels_last = network, config, channels_last
+        self.loss, self.capped_loss = pit_si_sdr(), pit_si_sdr(config.cap_db)
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """(batch, time) -> (batch, n_src, time)."""
-        return self.network(mixture)
+        """(batch, time) -> (batch, n_src, time), float32 whatever the precision of the training."""
+        if self.channels_last:
+            return separate_channels_last(self.network, mixture, residual=self.config.residual).float()
+        return self.network(mixture).float()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one batch."""
         mixture, sources = batch
-        loss = self.loss(self(mixture), sources)
+        loss = self.capped_loss(self(mixture), sources)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(mixture))
         return loss
 
@@ -45,12 +52,34 @@ class SeparationModule(pl.LightningModule):
         self.log("val_loss", loss, prog_bar=True, batch_size=len(mixture), sync_dist=True)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Adam on what is not frozen; halved on a plateau, or falling as a cosine."""
-        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.Adam(trained, lr=self.config.lr)
+        """Adam or Muon on what is not frozen, with the schedule of the configuration."""
+        optimizer = self._optimizer()
         if self.config.schedule == "cosine":
             schedule = CosineAnnealingLR(optimizer, T_max=self.config.max_epochs)
+        elif self.config.schedule == "hold":
+            schedule = LambdaLR(optimizer, self._held_rate)
         else:
             # The patience of torch counts epochs that are tolerated; the rate falls after one more.
             schedule = ReduceLROnPlateau(optimizer, factor=0.5, patience=self.config.halve_after - 1)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"}}
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        config = self.config
+        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        if config.optimizer == "adam":
+            return torch.optim.Adam(trained, lr=config.lr)
+        hidden = [*self.network.separator.parameters(), self.network.mask.weight]
+        matrices = {id(parameter) for parameter in hidden if parameter.dim() > 1}
+        return Muon(
+            [parameter for parameter in trained if id(parameter) in matrices],
+            [parameter for parameter in trained if id(parameter) not in matrices],
+            lr=config.lr,
+            adam_lr=config.adam_lr or config.lr,
+        )
+
+    def _held_rate(self, epoch: int) -> float:
+        """Factor of the learning rate: a rise, a plateau, a fall."""
+        config = self.config
+        rise = (epoch + 1) / (config.warmup_epochs + 1)
+        fall = (config.max_epochs - epoch) / config.tail_epochs if config.tail_epochs else 1.0
+        return max(0.0, min(1.0, rise, fall))

@@ -79,15 +79,22 @@ class TasNet(nn.Module):
             ValueError: a mixture shorter than one encoder filter.
         """
         time, config = mixture.shape[-1], self.config
-        if time < config.kernel_size:
-            raise ValueError(f"a mixture of {time} samples found, at least {config.kernel_size} expected")
-        # Zeros at the end complete the last frame, so every sample is covered (K = (T - L) / stride + 1).
-        x = F.pad(mixture, (0, -(time - config.kernel_size) % config.stride)).unsqueeze(1)
-        encoded = torch.relu(self.encoder(x))  # (batch, n_filters, n_frames)
+        encoded = torch.relu(self.encoder(self.pad(mixture).unsqueeze(1)))  # (batch, n_filters, n_frames)
         masks = torch.sigmoid(self.mask(self.separator(self.norm(encoded))))
         masks = masks.unflatten(1, (config.n_src, config.n_filters))
         modulated = (masks * encoded.unsqueeze(1)).flatten(0, 1)  # (batch * n_src, n_filters, n_frames)
         return self.decoder(modulated).view(len(mixture), config.n_src, -1)[..., :time]
+
+    def pad(self, mixture: Tensor) -> Tensor:
+        """Complete the last frame with zeros, so every sample is covered (K = (T - L) / stride + 1).
+
+        Raises:
+            ValueError: a mixture shorter than one encoder filter.
+        """
+        time, config = mixture.shape[-1], self.config
+        if time < config.kernel_size:
+            raise ValueError(f"a mixture of {time} samples found, at least {config.kernel_size} expected")
+        return F.pad(mixture, (0, -(time - config.kernel_size) % config.stride))
 
     @property
     def is_spiking(self) -> bool:

@@ -10,11 +10,12 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from spiking_tasnet.config import save_config
 from spiking_tasnet.files import write_json
-from spiking_tasnet.ptl import BestState, ProgressiveTandemLearning, fit, run_facts
+from spiking_tasnet.ptl import BestState, MovingAverage, ProgressiveTandemLearning, fit, run_facts
 from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.module import SeparationModule
 from spiking_tasnet.separation.network import TasNet, load_model, save_model
+from spiking_tasnet.separation.residual import fold_residuals
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +32,11 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
         The path of the model.
     """
     pl.seed_everything(config.seed, verbose=False)
-    module = SeparationModule(TasNet(config.model), config.ann)
+    module = SeparationModule(TasNet(config.model), config.ann, channels_last=True)
     stop = EarlyStopping("val_loss", patience=config.ann.stop_after, check_on_train_epoch_end=True)
-    return _fit(config, config.ann, module, data_dir, exp_dir / "ann", [BestState(), stop])
+    average = MovingAverage(config.ann.average) if config.ann.average else None
+    callbacks = [*([average] if average else []), BestState(average=average), stop]
+    return _fit(config, config.ann, module, data_dir, exp_dir / "ann", callbacks)
 
 
 def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
@@ -50,6 +53,8 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
     if not source.exists():
         raise FileNotFoundError(f"{source}: no trained ANN; run stage 1 first")
     network = load_model(source)
+    if config.snn.average or config.snn.residual:
+        raise ValueError("snn.average or snn.residual found: they are for the ANN; converted layers change meaning")
     if network.config != config.model:
         raise ValueError(f"{source}: an ANN of other sizes found than the configuration says; run stage 1 again")
     pl.seed_everything(config.seed, verbose=False)
@@ -70,7 +75,15 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
 def _fit(
     config: Config, schedule: TrainConfig, module: SeparationModule, data_dir: Path, out: Path, callbacks: list
 ) -> Path:
-    data = SeparationData(data_dir, config.data, config.model.sample_rate, schedule.batches_per_epoch, seed=config.seed)
+    data = SeparationData(
+        data_dir,
+        config.data,
+        config.model.sample_rate,
+        schedule.batches_per_epoch,
+        seed=config.seed,
+        mixing=config.mixing,
+        n_src=config.model.n_src,
+    )
     out.mkdir(parents=True, exist_ok=True)
     save_config(config, out / "config.yaml")
     facts = run_facts(config.seed) | fit(
@@ -87,8 +100,10 @@ def _fit(
     facts |= {
         "train_mixtures": len(data.train),
         "dev_talkers_heard": data.dev_talkers_heard,
-        "train_hours_audio": round(sum(data.train.lengths) / config.model.sample_rate / 3600, 3),
+        "train_hours_audio": round(data.train.hours, 3),
     }
+    if schedule.residual:
+        fold_residuals(module.network)
     write_json(out / "run.json", facts)
     save_model(out / "model.pt", module.network.eval())
     logger.info("%s written", out / "model.pt")

@@ -50,7 +50,7 @@ def test_what_is_saved_is_read_back(tmp_path):
         ("model.n_blocks=three", "n_blocks: 'three' found, int expected"),
         ("model.n_blocks=true", "n_blocks: True found, int expected"),
         ("ann.lr=fast", "lr: 'fast' found, float expected"),
-        ("ann.schedule=step", "'step' found, 'plateau' or 'cosine' expected"),
+        ("ann.schedule=step", "'step' found, 'plateau', 'cosine' or 'hold' expected"),
         ("model.conv_kernel_size=4", "an odd number expected"),
         ("model.n_src=0", "at least 1 expected"),
         ("ptl.percentile=0", "percentile in"),
