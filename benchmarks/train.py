@@ -1,9 +1,14 @@
-"""A PTL epoch by stage against an ANN epoch of the same network: training steps and validation, interleaved.
+"""What training costs: a PTL epoch by stage against an ANN epoch, and an ANN's step per second of audio.
 
 python -m benchmarks.train [--batches 8] [--dev-batches 2] [--rounds 3] [--threads 2] [--paper] [--reference]
+python -m benchmarks.train --audio [--rounds 3] [--threads 1] [--batch-size 4]
 
-The network has the sizes of egs/mini-2mix (--paper: the paper's) and random weights. --reference also times the last
-stage on the plain simulation, one dense pass a step, which is what a library of spiking networks would cost.
+The first compares training steps and validation, interleaved, of a network of the sizes of egs/mini-2mix (--paper:
+the paper's) with random weights. --reference also times the last stage on the plain simulation, one dense pass per
+step, which is what a library of spiking networks would cost.
+
+--audio times forward, backward and Adam per second of audio, for the paper's network and that of recipes/talkers: by
+the network's own forward and with channels last, in float32 and in bfloat16, interleaved.
 """
 
 from __future__ import annotations
@@ -14,17 +19,24 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import torch
 
 from benchmarks.networks import SMALL, mixtures, random_separator
+from spiking_tasnet.config import read_config
+from spiking_tasnet.memory import keep_freed_memory
 from spiking_tasnet.ptl.freeze import below, freeze
-from spiking_tasnet.separation.config import ModelConfig
+from spiking_tasnet.separation.channels_last import separate_channels_last
+from spiking_tasnet.separation.config import Config, ModelConfig
 from spiking_tasnet.separation.losses import pit_si_sdr
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.snn import SpikingSettings, convertible_layers
 from spiking_tasnet.snn.convert import convert_layer
 from spiking_tasnet.snn.network import execution_order
+
+REAL = Path(__file__).parents[1] / "recipes/talkers/conf/real.yaml"
 
 
 def epoch(network: TasNet, args: argparse.Namespace) -> Callable[[], None]:
@@ -69,8 +81,49 @@ def seconds(run: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
+def training_step(network: TasNet, forward: Callable[[torch.Tensor], torch.Tensor], bfloat16: bool, args) -> Callable:
+    """A function that does one step on `args.batch_size` segments of `args.seconds`."""
+    optimizer, loss = torch.optim.Adam(network.parameters(), lr=1e-5), pit_si_sdr()
+    sources = torch.stack([mixtures(args.batch_size, args.seconds, seed=seed) for seed in (1, 2)], dim=1)
+    mixture = sources.sum(1)
+
+    def run() -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            est_sources = forward(mixture).float()
+        loss(est_sources, sources).backward()
+        optimizer.step()
+
+    return run
+
+
+def audio_table(args: argparse.Namespace) -> None:
+    """Print ms per second of audio, a row per network, path and precision."""
+    keep_freed_memory()
+    audio = args.batch_size * args.seconds
+    print(f"batches of {args.batch_size} x {args.seconds:g} s, {torch.get_num_threads()} threads")
+    print("| network | path | ms per second of audio | x the network's own forward |\n| --- | --- | ---: | ---: |")
+    for title, config in (("recipes/talkers", read_config(Config, REAL).model), ("the paper's", ModelConfig())):
+        network = random_separator(config).train()
+        runs = {}
+        for precision, bfloat16 in (("float32", False), ("bfloat16", True)):
+            runs[f"own forward, {precision}"] = training_step(network, network, bfloat16, args)
+            fast = partial(separate_channels_last, network)
+            runs[f"channels last, {precision}"] = training_step(network, fast, bfloat16, args)
+        fast = partial(separate_channels_last, network, residual=True)
+        runs["channels last, residual, bfloat16"] = training_step(network, fast, True, args)
+        spent: dict[str, list[float]] = {name: [] for name in runs}
+        for _ in range(args.rounds + 1):  # the first warms up
+            for name, run in runs.items():
+                spent[name].append(seconds(run))
+        medians = {name: statistics.median(times[1:]) for name, times in spent.items()}
+        for name, median in medians.items():
+            own = medians[f"own forward, {name.rsplit(', ', 1)[1]}"]
+            print(f"| {title} | {name} | {1e3 * median / audio:.1f} | {median / own:.2f} |")
+
+
 def main() -> None:
-    """Print a row a stage."""
+    """Print a row a stage, or a row per path with --audio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batches", type=int, default=8, help="training batches an epoch")
     parser.add_argument("--dev-batches", type=int, default=2, help="validation batches an epoch")
@@ -80,9 +133,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="default: all cores")
     parser.add_argument("--paper", action="store_true", help="the paper's sizes")
     parser.add_argument("--reference", action="store_true", help="also the last stage on the plain simulation")
+    parser.add_argument("--audio", action="store_true", help="time an ANN's step per second of audio instead")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.audio:
+        audio_table(args)
+        return
     ann = random_separator(ModelConfig() if args.paper else SMALL)
     n_stages = len(convertible_layers(ann))
     runs = {"ANN": epoch(copy.deepcopy(ann).train(), args)}

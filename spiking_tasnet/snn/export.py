@@ -10,7 +10,8 @@ in which they run) stand for themselves; what belongs to layer i is called ``i.<
     weight      (out, in / groups, *kernel), int8 with `scale`, (1,) or (out,); or float, then without `scale`
     bias        (out,), the whole of it, in activation units
     num_steps   N_s
-    input_worth theta_{l-1}, (1,) or (in,): what a spike of the layer below is worth; not of an encoding layer
+    input_worth theta_{l-1}, (1,) or (in,): what a spike of the layer below is worth; not of an encoding layer. 1 where
+                `scale` holds it already: integers of inputs that have a threshold each
     rectify     whether a readout is rectified
     threshold, v_init   of an encoding or spiking layer, v_init as a fraction of the threshold
     spread      how an encoding layer fires
@@ -34,7 +35,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn.constraints import Constraints, quantise, violations
+from spiking_tasnet.snn.constraints import Constraints, violations
 from spiking_tasnet.snn.kernels import FRACTION_BITS
 from spiking_tasnet.snn.layers import ConvertibleLayer
 from spiking_tasnet.snn.network import TRANSPARENT, LayerReport
@@ -183,19 +184,21 @@ def _faults_of_the_chain(layers: list[tuple[str, ConvertibleLayer]]) -> list[str
 def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
     """What the file says of one layer; `below` is the layer whose spikes it reads."""
     operator = layer.operator
+    worth = None if below is None else below.spike_worth
     with torch.no_grad():
-        weight, bias = layer.effective_weights()
+        weight, bias = layer.effective_weights(input_worth=worth)
     bias = torch.zeros_like(layer.threshold) if bias is None else bias
     fields: dict[str, Any] = {"role": layer.role, "kind": type(operator).__name__, "bias": bias}
     fields |= _geometry(operator)
     if layer.constraints.weight_bits:
-        integers, scale = quantise(operator.weight, layer.constraints)
+        integers, scale = layer.integer_weight(worth)
         fields |= {"weight": integers, "scale": scale.flatten()}
     else:
         fields["weight"] = weight
     fields["num_steps"] = layer.num_steps
-    if below is not None:
-        fields["input_worth"] = below.spike_worth
+    if worth is not None:
+        in_scale = layer.constraints.weight_bits and worth.numel() > 1
+        fields["input_worth"] = torch.ones(1) if in_scale else worth
     if layer.role == "readout":
         fields["rectify"] = layer.rectify
     else:
@@ -203,7 +206,7 @@ def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
     if layer.role == "encoding":
         fields["spread"] = layer.spread
     if layer.role == "spiking":
-        _, fields["current"], fields["threshold"] = layer.synapses(below.spike_worth, weight, bias)
+        _, fields["current"], fields["threshold"] = layer.synapses(worth, weight, bias)
     return {
         name: value.detach().cpu().numpy() if isinstance(value, Tensor) else np.array(value)
         for name, value in fields.items()

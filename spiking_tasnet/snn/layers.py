@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn.constraints import Constraints, constrained, limit_fan_in
-from spiking_tasnet.snn.fixed_point import fixed_point_synapses
+from spiking_tasnet.snn.constraints import Constraints, constrained, limit_fan_in, quantise
+from spiking_tasnet.snn.fixed_point import fixed_point
 from spiking_tasnet.snn.fold import BATCH_NORMS, folded_weights, live_weights
-from spiking_tasnet.snn.operators import check_operator, out_channels, scale_inputs
+from spiking_tasnet.snn.operators import check_operator, out_channels, scale_inputs, unscale_inputs
 from spiking_tasnet.snn.roles import ROLES
 from spiking_tasnet.snn.spikes import Spikes
 
@@ -140,16 +140,43 @@ class ConvertibleLayer(nn.Module):
             }
         )
 
-    def effective_weights(self, x: Tensor | Spikes | None = None) -> tuple[Tensor, Tensor | None]:
+    def effective_weights(
+        self, x: Tensor | Spikes | None = None, input_worth: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """The weight and bias that the layer computes with, now, in both its branches.
 
         Args:
-            x: what the layer is given; its statistics count where a batch norm is live and in training.
+            x: what the layer is given; its statistics count where a batch norm is live and in training, and the
+                thresholds of its spikes where weights have few bits.
+            input_worth: these thresholds, (1,) or (in,), where `x` is not at hand.
         """
         weight, bias = self.operator.weight, self.operator.bias
         if self.norm is not None and not self.folded:
             return live_weights(self.operator, self.norm, x.value if isinstance(x, Spikes) else x)
-        return (weight, bias) if self.constraints == Constraints() else constrained(weight, bias, self.constraints)
+        if self.constraints == Constraints():
+            return weight, bias
+        worth = None
+        if self.constraints.weight_bits:
+            worth = x.threshold if isinstance(x, Spikes) else input_worth
+        weight, bias = constrained(self._worth_of(weight, worth), bias, self.constraints)
+        return unscale_inputs(self.operator, weight, worth), bias
+
+    def _worth_of(self, weight: Tensor, input_worth: Tensor | None) -> Tensor:
+        """What few bits hold: the weight, times theta_{l-1} where every input has a threshold of its own."""
+        if input_worth is None or input_worth.numel() == 1:
+            return weight
+        return scale_inputs(self.operator, weight, input_worth)
+
+    def integer_weight(self, input_worth: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The integers that a layer of few bits holds, and the worth of one.
+
+        Args:
+            input_worth: theta_{l-1}, (1,) or (in,).
+
+        Returns:
+            int8 weight, and its scale, (1,) or (out, 1, ...); theta_{l-1} is part of it where it is one per input.
+        """
+        return quantise(self._worth_of(self.operator.weight, input_worth), self.constraints)
 
     def synapses(self, input_worth: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """What `kernels.simulate` takes: theta_{l-1} W, b / N_s and theta_l; integers where the weights have few bits.
@@ -159,10 +186,10 @@ class ConvertibleLayer(nn.Module):
             weight: effective, (out, in / groups, *kernel).
             bias: effective, (out,).
         """
-        if self.constraints.weight_bits and input_worth.numel() == 1:
-            return fixed_point_synapses(
-                self.operator.weight, bias, self.constraints, input_worth, self.threshold, self.num_steps
-            )
+        if self.constraints.weight_bits:
+            integers, scale = self.integer_weight(input_worth)
+            unit = scale.flatten().double() * (input_worth.double() if input_worth.numel() == 1 else 1)
+            return integers, *fixed_point(bias, unit, self.threshold, self.num_steps)
         current = torch.zeros_like(self.threshold) if bias is None else bias / self.num_steps
         return scale_inputs(self.operator, weight, input_worth), current, self.threshold
 

@@ -68,6 +68,13 @@ def scale_inputs(operator: nn.Module, weight: Tensor, threshold: Tensor) -> Tens
     return weight * by_group.view(weight.shape[0], weight.shape[1], *(1,) * (weight.dim() - 2))
 
 
+def unscale_inputs(operator: nn.Module, weight: Tensor, threshold: Tensor | None) -> Tensor:
+    """Undo `scale_inputs` where every input has a threshold of its own; None or a single one leaves the weight."""
+    if threshold is None or threshold.numel() == 1:
+        return weight
+    return scale_inputs(operator, weight, 1 / threshold)
+
+
 def fan_out(operator: nn.Module, in_shape: torch.Size) -> Tensor:
     """Number of synapses that one spike of each input drives, exact at the padding edges, strides and groups.
 

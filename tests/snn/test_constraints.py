@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from spiking_tasnet.snn import Constraints, ConvertibleLayer, Spikes
 from spiking_tasnet.snn.constraints import constrained, limit_fan_in, quantise, quantised, violations
-from spiking_tasnet.snn.fixed_point import fixed_point_synapses
+from spiking_tasnet.snn.fixed_point import fixed_point
 from spiking_tasnet.snn.kernels import FRACTION_BITS
 from spiking_tasnet.snn.neuron import integrate_and_fire
 from spiking_tasnet.snn.spikes import pack
@@ -145,10 +145,8 @@ def test_fixed_point_equals_a_float64_simulation_of_the_same_integers(case, per_
     layer.convert("spiking", torch.tensor([theta * steps]), steps, v_init, constraints=constraints)
     with torch.no_grad():
         found = layer(Spikes(None, pack(train), worth, steps)).train.bool()
-        bias = layer.effective_weights()[1]
-        integers, current, threshold = fixed_point_synapses(
-            operator.weight, bias, constraints, worth, layer.threshold, steps
-        )
+        weight, bias = layer.effective_weights()
+        integers, current, threshold = layer.synapses(worth, weight, bias)
     assert integers.dtype == torch.int8 and current.dtype == threshold.dtype == torch.int32
     shaped = lambda values: values.double().view(-1, *(1,) * (len(shape) - 2))  # noqa: E731
     exact = copy.deepcopy(operator).double()
@@ -164,12 +162,33 @@ def test_fixed_point_equals_a_float64_simulation_of_the_same_integers(case, per_
     assert ((current * unit - bias.double() / steps).abs() <= unit * 0.5001).all()
 
 
-def test_thresholds_of_their_own_below_are_carried_in_floating_point():
-    layer = ConvertibleLayer(nn.Linear(3, 2))
-    layer.convert("spiking", torch.tensor([2.0]), 4, constraints=Constraints(4))
-    weight, bias = layer.effective_weights()
-    found, _, _ = layer.synapses(torch.tensor([0.1, 0.2, 0.3]), weight, bias)
-    torch.testing.assert_close(found, weight * torch.tensor([0.1, 0.2, 0.3]))
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_thresholds_of_their_own_below_are_part_of_the_integers(case, per_channel):
+    operator, shape = CASES[case]
+    torch.manual_seed(3)
+    steps, inputs = 8, shape[-1] if isinstance(operator, nn.Linear) else shape[1]
+    worth = torch.rand(inputs) + 0.1
+    spikes = Spikes(None, pack(torch.rand(steps, *shape) < 0.4), worth, steps)
+    layer = ConvertibleLayer(copy.deepcopy(operator))
+    layer.convert("spiking", torch.tensor([2.0]), steps, 0.5, constraints=Constraints(8, per_channel))
+    weight, bias = layer.effective_weights(spikes)
+    integers, current, threshold = layer.synapses(worth, weight, bias)
+    assert integers.dtype == torch.int8 and current.dtype == threshold.dtype == torch.int32
+    # What both branches see is what the integers stand for: weight x worth = integer x scale.
+    _, scale = layer.integer_weight(worth)
+    assert scale.numel() == (len(integers) if per_channel else 1)
+    by_input = worth if isinstance(operator, nn.Linear) else worth.view(-1, *(1,) * (weight.dim() - 2))
+    torch.testing.assert_close(weight * by_input, integers * scale, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(weight, operator.weight, rtol=0, atol=(scale.max() / worth.min()).item() * 0.501)
+    # and the spikes are those of a float64 simulation on these weights, but for neurons within a rounding of theta
+    exact = copy.deepcopy(operator).double()
+    exact.weight.data, exact.bias.data = (weight * by_input).detach().double(), bias.detach().double() / steps
+    with torch.no_grad():
+        found = layer(spikes).train.bool()
+        currents = [exact(step.double()) for step in spikes.train]
+        expected, _ = integrate_and_fire(currents, torch.tensor(2.0 / steps, dtype=torch.float64), 0.5)
+    assert (found != expected).float().mean() < 0.02 and found.any()
 
 
 def test_mistakes_are_told():
@@ -182,9 +201,7 @@ def test_mistakes_are_told():
     with pytest.raises(ValueError, match="batch norm is live found: fold it"):
         layer.convert("spiking", torch.tensor([1.0]), fold=False, constraints=Constraints(4))
     with pytest.raises(ValueError, match="beyond 32 bits"):
-        fixed_point_synapses(
-            torch.full((1, 1), 1e-9), None, Constraints(4), torch.tensor([1.0]), torch.tensor([1.0]), 16
-        )
+        fixed_point(None, torch.tensor([1e-10], dtype=torch.float64), torch.tensor([1.0]), 16)
     assert violations(torch.ones(2, 5), None, Constraints(fan_in=4)) == ["5 inputs a neuron found, at most 4 expected"]
 
 
