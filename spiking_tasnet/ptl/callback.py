@@ -12,7 +12,7 @@ from spiking_tasnet.ptl.best_state import copied_state
 from spiking_tasnet.ptl.config import PTLConfig
 from spiking_tasnet.ptl.freeze import below, freeze
 from spiking_tasnet.ptl.frozen_cache import FrozenCache
-from spiking_tasnet.ptl.schedule import Patience, StageRecord
+from spiking_tasnet.ptl.schedule import JOINT, Patience, StageRecord
 from spiking_tasnet.ptl.steps import run_training_batches, validate
 from spiking_tasnet.snn.convert import convert_layer, evaluating
 from spiking_tasnet.snn.network import convertible_layers, execution_order
@@ -27,7 +27,8 @@ class ProgressiveTandemLearning(pl.Callback):
     layer is converted and coupled, everything that runs before it is frozen, and the optimisers are made anew by the
     module's own `configure_optimizers`. After each epoch the patience counter is updated with the validation loss;
     when the stage is over its best state is loaded back, so that the next threshold is measured on that state. After
-    the last stage the trainer is told to stop.
+    the last stage, and a joint one of all converted layers where `joint_epochs` asks for it, the trainer is told to
+    stop.
 
     One deviation from Algorithm 1: the state right after conversion counts as a state of the stage, so a stage never
     ends worse than it began.
@@ -56,8 +57,12 @@ class ProgressiveTandemLearning(pl.Callback):
 
     @property
     def finished(self) -> bool:
-        """Whether every layer has been converted and its stage is over."""
-        return bool(self._order) and not self.running and len(self.records) == len(self._layers)
+        """Whether every layer has been converted and its stage, and the joint one, is over."""
+        return bool(self._order) and not self.running and len(self.records) == self._n_stages
+
+    @property
+    def _n_stages(self) -> int:
+        return len(self._layers) + (self.config.joint_epochs > 0)
 
     @property
     def _layers(self) -> list[str]:
@@ -80,15 +85,16 @@ class ProgressiveTandemLearning(pl.Callback):
 
     def _keep_frozen(self, module: pl.LightningModule) -> None:
         """Simulate the layers below the stage's once an item."""
-        frozen = set(below(self._order, self.records[-1].layer))
+        frozen = set(frozen_in(self._order, self.records[-1], module))
         layers = convertible_layers(module)
         self._cache.attach([layers[name] for name in self._layers if name in frozen])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin the next stage if the last one is over; hold everything below in eval mode."""
         if not self.running and not self.finished:
-            self._begin_stage(trainer, pl_module)
-        freeze(pl_module, below(self._order, self.records[-1].layer))
+            joint = len(self.records) == len(self._layers)
+            self._begin_joint_stage(trainer, pl_module) if joint else self._begin_stage(trainer, pl_module)
+        freeze(pl_module, frozen_in(self._order, self.records[-1], pl_module))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Update the patience counter; end the stage when it is exhausted."""
@@ -101,8 +107,9 @@ class ProgressiveTandemLearning(pl.Callback):
         if self.patience.update(trainer.callback_metrics[self.monitor].item()):
             self._best = copied_state(pl_module)
         record.val_loss_best = self.patience.best
-        limit = self.config.max_epochs_per_stage
-        if self.patience.exhausted or (limit and record.epochs >= limit):
+        joint = record.role == JOINT
+        limit = self.config.joint_epochs if joint else self.config.max_epochs_per_stage
+        if (self.patience.exhausted and not joint) or (limit and record.epochs >= limit):
             self._end_stage(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -112,7 +119,7 @@ class ProgressiveTandemLearning(pl.Callback):
             logger.warning(
                 "training ended in stage %d of %d: the network is converted in part; raise max_epochs and resume",
                 len(self.records),
-                len(self._layers),
+                self._n_stages,
             )
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -133,19 +140,11 @@ class ProgressiveTandemLearning(pl.Callback):
         converted = validate(trainer, module, self.monitor)
         role = convertible_layers(module)[name].role
         record = StageRecord(len(self.records) + 1, name, role, range_, range_ / config.num_steps, before, converted)
-        self.records.append(record)
-        self.patience = Patience(config.patience)
-        self.patience.update(converted)
-        record.val_loss_best = converted
-        self._best = copied_state(module)
-        self.running = True
-        freeze(module, below(self._order, name))
-        self._keep_frozen(module)
-        trainer.strategy.setup_optimizers(trainer)
+        self._begin(trainer, module, record)
         logger.info(
             "PTL stage %d of %d: %s becomes %s, theta %.4g; %s %.4g -> %.4g",
             record.ptl_stage,
-            len(self._layers),
+            self._n_stages,
             name,
             role,
             record.threshold,
@@ -153,6 +152,24 @@ class ProgressiveTandemLearning(pl.Callback):
             before,
             converted,
         )
+
+    def _begin_joint_stage(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        loss = self.records[-1].val_loss_best
+        for layer in convertible_layers(module).values():
+            layer.operator.requires_grad_(True)
+        self._begin(trainer, module, StageRecord(len(self.records) + 1, "all", JOINT, 0.0, 0.0, loss, loss))
+        logger.info("PTL stage %d of %d: all converted layers together", len(self.records), self._n_stages)
+
+    def _begin(self, trainer: pl.Trainer, module: pl.LightningModule, record: StageRecord) -> None:
+        self.records.append(record)
+        self.patience = Patience(self.config.patience)
+        self.patience.update(record.val_loss_converted)
+        record.val_loss_best = record.val_loss_converted
+        self._best = copied_state(module)
+        self.running = True
+        freeze(module, frozen_in(self._order, record, module))
+        self._keep_frozen(module)
+        trainer.strategy.setup_optimizers(trainer)
 
     def _end_stage(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         module.load_state_dict(self._best)
@@ -192,4 +209,13 @@ class ProgressiveTandemLearning(pl.Callback):
         """Freeze before the optimisers are made, so that theirs match the checkpoint's."""
         state = checkpoint["callbacks"].get(self.state_key)
         if state and state["records"]:
-            freeze(pl_module, below(state["order"], state["records"][-1]["layer"]))
+            freeze(pl_module, frozen_in(state["order"], StageRecord(**state["records"][-1]), pl_module))
+
+
+def frozen_in(order: list[str], record: StageRecord, module: pl.LightningModule) -> list[str]:
+    """Names of the modules that stay as they are in a stage: all that run before what it trains."""
+    if record.role != JOINT:
+        return below(order, record.layer)
+    layers = convertible_layers(module)
+    first = next(name for name in order if name in layers)
+    return below(order, first)

@@ -27,6 +27,8 @@ class PTLConfig:
         weight_bits: bits of weights and biases shared with spiking neurons, 2 to 8; 0 for full precision.
         per_channel: one scale of the quantised weights an output channel instead of one a layer.
         fan_in: inputs a neuron may have at most; 0 for all.
+        joint_epochs: after the last stage, train all converted layers together for this many epochs, thresholds as they
+            are; 0 for none, as in the paper.
         cache_mib: MiB of memory for what frozen layers fire, so that an item met again in a stage is not simulated
             again; 0 for none. It pays where items come back: data without augmentation, and every validation.
     """
@@ -43,6 +45,7 @@ class PTLConfig:
     weight_bits: int = 0
     per_channel: bool = False
     fan_in: int = 0
+    joint_epochs: int = 0
     cache_mib: int = 0
 
     def __post_init__(self) -> None:
@@ -51,8 +54,8 @@ class PTLConfig:
             raise ValueError("ptl: num_steps, patience and threshold_batches >= 1, max_epochs_per_stage >= 0 expected")
         if not 0 < self.percentile <= 100 or not 0 <= self.v_init < 1:
             raise ValueError("ptl: percentile in (0, 100] and v_init in [0, 1) expected")
-        if self.cache_mib < 0:
-            raise ValueError(f"ptl.cache_mib: {self.cache_mib} found, 0 (none) or more expected")
+        if self.cache_mib < 0 or self.joint_epochs < 0:
+            raise ValueError("ptl: cache_mib and joint_epochs of 0 (none) or more expected")
         Constraints(self.weight_bits, self.per_channel, self.fan_in)
 
     def settings(self, method: str = "tandem", **changes: Any) -> SpikingSettings:

@@ -37,14 +37,17 @@ class Patience:
         return self.count >= self.limit
 
 
+JOINT = "joint"  # role of the stage that trains all converted layers
+
+
 @dataclass
 class StageRecord:
     """What happened in one stage of Algorithm 1; losses are of the monitored validation quantity.
 
     Attributes:
         ptl_stage: from 1.
-        layer: name of the converted layer.
-        role: ``encoding``, ``spiking`` or ``readout``.
+        layer: name of the converted layer; ``all`` in the joint stage.
+        role: ``encoding``, ``spiking``, ``readout`` or ``joint``.
         act_max: a_u, mean over channels; 0 for a readout.
         threshold: theta, mean over channels; 0 for a readout.
         val_loss_before: before the conversion of the layer.

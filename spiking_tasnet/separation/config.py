@@ -128,6 +128,9 @@ class TrainConfig:
             0 for no cap.
         average: factor per step of a moving average of the weights, which is then what is validated and kept; 0 for
             none.
+        distil: weight of the squared difference between the masks and those of the ANN that is converted; the
+            conversion only.
+        spike_penalty: dB of loss per spike per neuron, mean of the layer that is being trained; the conversion only.
         residual: train dilated layers as ReLU(BN(conv(x)) + x), folded into the plain convolution at the end; the ANN
             only.
     """
@@ -144,6 +147,8 @@ class TrainConfig:
     tail_epochs: int = 0
     cap_db: float = 0.0
     average: float = 0.0
+    distil: float = 0.0
+    spike_penalty: float = 0.0
     residual: bool = False
     optimizer: str = "adam"
     adam_lr: float = 0.0
@@ -156,6 +161,8 @@ class TrainConfig:
             raise ValueError(f"optimizer: {self.optimizer!r} found, 'adam' or 'muon' expected, and adam_lr >= 0")
         if self.warmup_epochs < 0 or self.tail_epochs < 0:
             raise ValueError("warmup_epochs and tail_epochs >= 0 expected")
+        if self.distil < 0 or self.spike_penalty < 0:
+            raise ValueError("distil and spike_penalty >= 0 expected")
         if self.cap_db < 0 or not 0 <= self.average < 1:
             raise ValueError("cap_db >= 0 and 0 <= average < 1 expected")
         if self.max_epochs < 1 or self.lr <= 0 or self.halve_after < 1 or self.stop_after < 1 or self.clip_norm <= 0:

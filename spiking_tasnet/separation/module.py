@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
 from spiking_tasnet.ptl.muon import Muon
+from spiking_tasnet.ptl.spike_penalty import spikes_per_neuron, trained_spikes
 from spiking_tasnet.separation.channels_last import separate_channels_last
 from spiking_tasnet.separation.config import TrainConfig
 from spiking_tasnet.separation.losses import pit_si_sdr
@@ -24,12 +26,16 @@ class SeparationModule(pl.LightningModule):
         config: schedule.
         channels_last: compute as `separate_channels_last`, which calls no layer: for a network that stays analog. A
             conversion needs the layers' own calls.
+        teacher: the ANN whose masks are distilled, where `config.distil` is not 0; it is not part of the module.
     """
 
-    def __init__(self, network: TasNet, config: TrainConfig, *, channels_last: bool = False):
+    def __init__(
+        self, network: TasNet, config: TrainConfig, *, channels_last: bool = False, teacher: TasNet | None = None
+    ):
         """See the class."""
         super().__init__()
         self.network, self.config, self.channels_last = network, config, channels_last
+        self._teacher = [teacher] if teacher else []  # in a list: its weights are no parameters of the module
         self.loss, self.capped_loss = pit_si_sdr(), pit_si_sdr(config.cap_db)
 
     def forward(self, mixture: Tensor) -> Tensor:
@@ -41,9 +47,31 @@ class SeparationModule(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one batch."""
         mixture, sources = batch
-        loss = self.capped_loss(self(mixture), sources)
+        loss = self._training_loss(mixture, sources)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(mixture))
         return loss
+
+    def _training_loss(self, mixture: Tensor, sources: Tensor) -> Tensor:
+        config = self.config
+        if self.channels_last:
+            return self.capped_loss(self(mixture), sources)
+        with trained_spikes(self.network) if config.spike_penalty else nullcontext([]) as spikes:
+            masks, encoded = self.network.masks(mixture)
+        est_sources = self.network.decode(masks, encoded, mixture.shape[-1])
+        loss = self.capped_loss(est_sources.float(), sources)
+        if spikes:
+            loss = loss + config.spike_penalty * spikes_per_neuron(spikes)
+        if self._teacher:
+            loss = loss + config.distil * self._mask_difference(mixture, masks, encoded)
+        return loss
+
+    def _mask_difference(self, mixture: Tensor, masks: Tensor, encoded: Tensor) -> Tensor:
+        """Mean squared difference to the teacher's masks, weighted by what the masks are applied to."""
+        teacher = self._teacher[0].to(mixture.device)
+        with torch.no_grad():
+            expected, _ = teacher.masks(mixture)
+            weight = encoded / encoded.mean().clamp(min=1e-8)
+        return ((masks - expected).float().square().mean(1) * weight).mean()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log the loss of one batch."""

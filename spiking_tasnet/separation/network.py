@@ -78,12 +78,25 @@ class TasNet(nn.Module):
         Raises:
             ValueError: a mixture shorter than one encoder filter.
         """
-        time, config = mixture.shape[-1], self.config
-        encoded = torch.relu(self.encoder(self.pad(mixture).unsqueeze(1)))  # (batch, n_filters, n_frames)
+        return self.decode(*self.masks(mixture), mixture.shape[-1])
+
+    def masks(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
+        """Estimate the masks.
+
+        Shape:
+            mixture (batch, time) -> masks (batch, n_src, n_filters, n_frames), encoded (batch, n_filters, n_frames).
+
+        Raises:
+            ValueError: a mixture shorter than one encoder filter.
+        """
+        encoded = torch.relu(self.encoder(self.pad(mixture).unsqueeze(1)))
         masks = torch.sigmoid(self.mask(self.separator(self.norm(encoded))))
-        masks = masks.unflatten(1, (config.n_src, config.n_filters))
+        return masks.unflatten(1, (self.config.n_src, self.config.n_filters)), encoded
+
+    def decode(self, masks: Tensor, encoded: Tensor, time: int) -> Tensor:
+        """Estimates (batch, n_src, time) of what `masks` gives."""
         modulated = (masks * encoded.unsqueeze(1)).flatten(0, 1)  # (batch * n_src, n_filters, n_frames)
-        return self.decoder(modulated).view(len(mixture), config.n_src, -1)[..., :time]
+        return self.decoder(modulated).view(len(masks), self.config.n_src, -1)[..., :time]
 
     def pad(self, mixture: Tensor) -> Tensor:
         """Complete the last frame with zeros, so every sample is covered (K = (T - L) / stride + 1).

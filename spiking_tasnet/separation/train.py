@@ -60,7 +60,9 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
     pl.seed_everything(config.seed, verbose=False)
     ptl = ProgressiveTandemLearning(config.ptl)
     out = exp_dir / "snn"
-    path = _fit(config, config.snn, SeparationModule(network, config.snn), data_dir, out, [ptl])
+    teacher = load_model(source).requires_grad_(False) if config.snn.distil else None
+    module = SeparationModule(network, config.snn, teacher=teacher)
+    path = _fit(config, config.snn, module, data_dir, out, [ptl])
     if not ptl.finished:
         path.unlink()
         raise ValueError(

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from tiny_talkers import write_talkers
 
 from spiking_tasnet.cli.main import main
@@ -155,3 +156,34 @@ def test_averages_and_residuals_are_not_for_the_conversion(data_dir, tmp_path, c
     assert train("train", data_dir, tmp_path / "exp") == 0
     assert train("convert", data_dir, tmp_path / "exp", "--set", "snn.average=0.9") == 1
     assert "they are for the ANN" in capsys.readouterr().err
+
+
+def test_distillation_and_a_price_on_spikes_are_part_of_the_training_loss_only(data_dir, tmp_path):
+    from spiking_tasnet.separation.config import TrainConfig
+    from spiking_tasnet.separation.module import SeparationModule
+    from spiking_tasnet.snn import convert
+
+    assert train("train", data_dir, tmp_path / "exp") == 0
+    load = lambda: load_model(tmp_path / "exp/ann/model.pt")  # noqa: E731
+    torch.manual_seed(0)
+    sources = torch.randn(2, 2, 4000)
+    mixture = sources.sum(1)
+    network, teacher = load(), load()
+    convert(network, lambda: network(mixture), num_steps=4)
+
+    def loss(**config):
+        module = SeparationModule(network, TrainConfig(**config), teacher=teacher if config else None)
+        assert not any("teacher" in name for name in module.state_dict())
+        return module._training_loss(mixture, sources)
+
+    plain, distilled, priced = loss(), loss(distil=2.0), loss(spike_penalty=0.5)
+    with torch.no_grad():
+        masks, encoded = network.masks(mixture)
+        error = ((masks - teacher.masks(mixture)[0]) ** 2).mean(1)
+    expected = 2.0 * (error * encoded / encoded.mean()).mean()
+    assert (distilled - plain).item() == pytest.approx(expected.item(), rel=1e-4) and expected > 0
+    assert priced > plain
+    alike = SeparationModule(load(), TrainConfig(distil=2.0), teacher=teacher)
+    assert alike._training_loss(mixture, sources).item() == pytest.approx(
+        SeparationModule(load(), TrainConfig())._training_loss(mixture, sources).item(), abs=1e-4
+    )

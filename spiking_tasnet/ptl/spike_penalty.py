@@ -1,0 +1,39 @@
+"""A price on spikes, to add to the loss of a conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from spiking_tasnet.snn import Spikes, convertible_layers
+
+
+@contextmanager
+def trained_spikes(network: nn.Module) -> Iterator[list[Spikes]]:
+    """Collect what the layers under training fire while the block runs `network`: the spikes that carry a gradient."""
+    found: list[Spikes] = []
+
+    def hook(_module: nn.Module, _inputs: tuple, output: object) -> None:
+        if isinstance(output, Spikes) and output.requires_grad:
+            found.append(output)
+
+    handles = [layer.register_forward_hook(hook) for layer in convertible_layers(network).values()]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def spikes_per_neuron(spikes: list[Spikes]) -> Tensor:
+    """Mean count of each layer, summed over the layers, with the tandem gradient; a scalar, 0 for no layers."""
+    total = torch.zeros(())
+    for layer in spikes:
+        scale = layer.threshold
+        if scale.numel() > 1:
+            scale = scale.view(-1, *(1,) * (layer.dim() - 2))
+        total = total.to(layer.device) + (layer.value / scale).mean()
+    return total

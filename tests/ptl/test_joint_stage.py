@@ -1,0 +1,104 @@
+"""The stage after the last, which trains all converted layers together; the price on spikes."""
+
+import pytest
+import torch
+from tiny_training import Classifier, PowerCut, assert_same_state, fit, mlp, pretrained
+
+from spiking_tasnet.ptl import EpochCheckpoint, ProgressiveTandemLearning, PTLConfig
+from spiking_tasnet.ptl.spike_penalty import spikes_per_neuron, trained_spikes
+from spiking_tasnet.snn import Spikes, convert, convertible_layers, record_cost
+
+CONFIG = PTLConfig(num_steps=8, patience=1, max_epochs_per_stage=1, joint_epochs=3)
+
+
+class Keep(PowerCut):
+    """Weights at the start of each epoch."""
+
+    def __init__(self):
+        super().__init__(-1)
+        self.seen = []
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.seen.append({name: value.detach().clone() for name, value in pl_module.named_parameters()})
+
+
+def test_it_trains_every_converted_layer_and_nothing_below_the_first():
+    module, keep = pretrained(mlp, (4,)), Keep()
+    ptl = ProgressiveTandemLearning(CONFIG)
+    fit(module, (4,), [ptl, keep])
+    assert ptl.finished and [record.role for record in ptl.records] == ["encoding", "spiking", "joint"]
+    joint = ptl.records[-1]
+    assert joint.epochs == 3 and joint.val_loss_best <= joint.val_loss_converted == ptl.records[-2].val_loss_best
+    first, last = keep.seen[-3], keep.seen[-1]
+    changed = {name for name in first if not torch.equal(first[name], last[name])}
+    assert {f"network.{n}.operator.{what}" for n in (1, 3) for what in ("weight", "bias")} <= changed
+    assert not {"network.0.weight", "network.0.bias"} & changed
+
+
+def test_a_power_cut_in_it_changes_nothing(tmp_path):
+    def run(*callbacks, **kwargs):
+        module, ptl = pretrained(mlp, (4,)), ProgressiveTandemLearning(CONFIG)
+        torch.manual_seed(1)
+        fit(module, (4,), [ptl, *callbacks], **kwargs)
+        return module, ptl
+
+    whole, ptl = run()
+    checkpoint = tmp_path / "last.ckpt"
+    with pytest.raises(RuntimeError, match="power cut"):
+        run(EpochCheckpoint(checkpoint), PowerCut(3))
+    resumed, again = run(EpochCheckpoint(checkpoint), ckpt_path=str(checkpoint), weights_only=True)
+    assert again.finished and again.records == ptl.records
+    assert_same_state(resumed, whole.state_dict())
+
+
+def converted():
+    torch.manual_seed(0)
+    network = mlp().eval()
+    convert(network, lambda: network(torch.randn(64, 4)), num_steps=8)
+    return network
+
+
+def test_spikes_per_neuron_is_what_is_counted():
+    network, x = converted(), torch.randn(50, 4)
+    with trained_spikes(network) as spikes:
+        network(x)
+    with record_cost(network) as costs, torch.no_grad():
+        network(x)
+    expected = sum(cost.spikes_out / cost.neurons for cost in costs.values() if cost.role in ("encoding", "spiking"))
+    assert len(spikes) == 2 and spikes_per_neuron(spikes).item() == pytest.approx(expected, rel=1e-5)
+    frozen = network.requires_grad_(False)
+    with trained_spikes(frozen) as spikes:
+        frozen(x)
+    assert spikes == [] and spikes_per_neuron(spikes) == 0
+
+
+def test_thresholds_of_channels_count_too():
+    value = torch.rand(3, 2, 5).requires_grad_()
+    threshold = torch.tensor([0.5, 0.25])
+    spikes = Spikes(value, torch.zeros(3, 2, 5, dtype=torch.int32), threshold, 4)
+    assert spikes_per_neuron([spikes]).item() == pytest.approx((value / threshold[:, None]).mean().item())
+
+
+class Penalised(Classifier):
+    price = 0.0
+
+    def training_step(self, batch, index):
+        with trained_spikes(self.network) as spikes:
+            loss = super().training_step(batch, index)
+        return loss + self.price * spikes_per_neuron(spikes)
+
+
+def test_a_price_on_spikes_makes_them_fewer():
+    def fired(price):
+        module = pretrained(mlp, (4,))
+        module.__class__, module.price = Penalised, price
+        # The best state is chosen by the loss without the price; V[0] = theta / 2 leaves room for fewer spikes.
+        ptl = ProgressiveTandemLearning(PTLConfig(num_steps=8, patience=9, max_epochs_per_stage=3, v_init=0.5))
+        fit(module, (4,), [ptl])
+        with record_cost(module.network) as costs, torch.no_grad():
+            module.network.eval()(torch.randn(200, 4, generator=torch.Generator().manual_seed(5)))
+        return [cost.spikes_out / cost.neurons for cost in costs.values() if cost.neuron_updates]
+
+    free, priced = fired(0.0), fired(3.0)
+    assert sum(priced) < 0.9 * sum(free)
+    assert len(convertible_layers(mlp())) == len(free)
