@@ -8,7 +8,7 @@ the paper's) with random weights. --reference also times the last stage on the p
 step, which is what a library of spiking networks would cost.
 
 --audio times forward, backward and Adam per second of audio, for the paper's network and that of recipes/talkers: by
-the network's own forward and with channels last, in float32 and in bfloat16, interleaved.
+PyTorch's plain convolutions and by `TasNet`, in float32 and in bfloat16, interleaved.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch.nn import functional as F
 
 from benchmarks.networks import SMALL, mixtures, random_separator
 from spiking_tasnet.config import read_config
 from spiking_tasnet.memory import keep_freed_memory
 from spiking_tasnet.ptl.freeze import below, freeze
-from spiking_tasnet.separation.channels_last import separate_channels_last
 from spiking_tasnet.separation.config import Config, ModelConfig
 from spiking_tasnet.separation.losses import pit_si_sdr
 from spiking_tasnet.separation.network import TasNet
+from spiking_tasnet.separation.residual import add_residuals
 from spiking_tasnet.snn import SpikingSettings, convertible_layers
 from spiking_tasnet.snn.convert import convert_layer
 from spiking_tasnet.snn.network import execution_order
@@ -97,29 +98,43 @@ def training_step(network: TasNet, forward: Callable[[torch.Tensor], torch.Tenso
     return run
 
 
+def plain(network: TasNet, mixture: torch.Tensor) -> torch.Tensor:
+    """The analog network by PyTorch's own one-dimensional convolutions throughout: what it is measured against."""
+    signal = network.pad(mixture).unsqueeze(1)
+    encoded = torch.relu(F.conv1d(signal, network.encoder.weight, stride=network.config.stride))
+    variance, mean = torch.var_mean(encoded, dim=1, keepdim=True, correction=0)
+    x = (encoded - mean) * torch.rsqrt(variance + network.norm.eps) * network.norm.gain + network.norm.bias
+    for layer in network.separator:
+        x = torch.relu(layer.norm(layer.operator(x)))
+    masks = torch.sigmoid(F.conv1d(x, network.mask.weight, network.mask.bias))
+    modulated = (masks.unflatten(1, (network.config.n_src, -1)) * encoded.unsqueeze(1)).flatten(0, 1)
+    separated = F.conv_transpose1d(modulated, network.decoder.weight, stride=network.config.stride)
+    return separated.view(len(mixture), network.config.n_src, -1)[..., : mixture.shape[-1]]
+
+
 def audio_table(args: argparse.Namespace) -> None:
     """Print ms per second of audio, a row per network, path and precision."""
     keep_freed_memory()
     audio = args.batch_size * args.seconds
     print(f"batches of {args.batch_size} x {args.seconds:g} s, {torch.get_num_threads()} threads")
-    print("| network | path | ms per second of audio | x the network's own forward |\n| --- | --- | ---: | ---: |")
+    print("| network | path | ms per second of audio | x plain convolutions |\n| --- | --- | ---: | ---: |")
     for title, config in (("recipes/talkers", read_config(Config, REAL).model), ("the paper's", ModelConfig())):
         network = random_separator(config).train()
         runs = {}
         for precision, bfloat16 in (("float32", False), ("bfloat16", True)):
-            runs[f"own forward, {precision}"] = training_step(network, network, bfloat16, args)
-            fast = partial(separate_channels_last, network)
-            runs[f"channels last, {precision}"] = training_step(network, fast, bfloat16, args)
-        fast = partial(separate_channels_last, network, residual=True)
-        runs["channels last, residual, bfloat16"] = training_step(network, fast, True, args)
+            runs[f"plain convolutions, {precision}"] = training_step(network, partial(plain, network), bfloat16, args)
+            runs[f"TasNet, {precision}"] = training_step(network, network, bfloat16, args)
+        residual = copy.deepcopy(network)
+        add_residuals(residual)
+        runs["TasNet, residual, bfloat16"] = training_step(residual, residual, True, args)
         spent: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(args.rounds + 1):  # the first warms up
             for name, run in runs.items():
                 spent[name].append(seconds(run))
         medians = {name: statistics.median(times[1:]) for name, times in spent.items()}
         for name, median in medians.items():
-            own = medians[f"own forward, {name.rsplit(', ', 1)[1]}"]
-            print(f"| {title} | {name} | {1e3 * median / audio:.1f} | {median / own:.2f} |")
+            before = medians[f"plain convolutions, {name.rsplit(', ', 1)[1]}"]
+            print(f"| {title} | {name} | {1e3 * median / audio:.1f} | {median / before:.2f} |")
 
 
 def main() -> None:

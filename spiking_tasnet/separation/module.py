@@ -12,7 +12,6 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlat
 
 from spiking_tasnet.ptl.muon import Muon
 from spiking_tasnet.ptl.spike_penalty import spikes_per_neuron, trained_spikes
-from spiking_tasnet.separation.channels_last import separate_channels_last
 from spiking_tasnet.separation.config import TrainConfig
 from spiking_tasnet.separation.losses import pit_si_sdr
 from spiking_tasnet.separation.network import TasNet
@@ -24,24 +23,18 @@ class SeparationModule(pl.LightningModule):
     Args:
         network: analog, or already converted in part.
         config: schedule.
-        channels_last: compute as `separate_channels_last`, which calls no layer: for a network that stays analog. A
-            conversion needs the layers' own calls.
         teacher: the ANN whose masks are distilled, where `config.distil` is not 0; it is not part of the module.
     """
 
-    def __init__(
-        self, network: TasNet, config: TrainConfig, *, channels_last: bool = False, teacher: TasNet | None = None
-    ):
+    def __init__(self, network: TasNet, config: TrainConfig, *, teacher: TasNet | None = None):
         """See the class."""
         super().__init__()
-        self.network, self.config, self.channels_last = network, config, channels_last
+        self.network, self.config = network, config
         self._teacher = [teacher] if teacher else []  # in a list: its weights are no parameters of the module
         self.loss, self.capped_loss = pit_si_sdr(), pit_si_sdr(config.cap_db)
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, time) -> (batch, n_src, time), float32 whatever the precision of the training."""
-        if self.channels_last:
-            return separate_channels_last(self.network, mixture, residual=self.config.residual).float()
         return self.network(mixture).float()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
@@ -53,8 +46,6 @@ class SeparationModule(pl.LightningModule):
 
     def _training_loss(self, mixture: Tensor, sources: Tensor) -> Tensor:
         config = self.config
-        if self.channels_last:
-            return self.capped_loss(self(mixture), sources)
         with trained_spikes(self.network) if config.spike_penalty else nullcontext([]) as spikes:
             masks, encoded = self.network.masks(mixture)
         est_sources = self.network.decode(masks, encoded, mixture.shape[-1])

@@ -8,38 +8,24 @@ plain one, without a second path.
 
 from __future__ import annotations
 
-import torch
-from torch import nn
-
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.snn import ConvertibleLayer
-from spiking_tasnet.snn.fold import folded_weights
+from spiking_tasnet.snn.fold import carries_shortcut, fold_shortcut
 
 
 def residual_layers(network: TasNet) -> list[ConvertibleLayer]:
     """The dilated layers of equal width in and out; never the 1x1 encoding layer."""
-    dilated = list(network.separator)[1:]
-    return [layer for layer in dilated if layer.operator.in_channels == layer.operator.out_channels]
+    return [layer for layer in list(network.separator)[1:] if carries_shortcut(layer.operator)]
 
 
-@torch.no_grad()
-def fold_residuals(network: TasNet) -> None:
-    """Make the plain network, in place, that computes what `network` does with its residual connections, in eval mode.
-
-    Each layer of `residual_layers` gets the folded weights with the identity in the centre tap, and a batch norm that
-    changes nothing.
-    """
+def add_residuals(network: TasNet) -> None:
+    """Have the layers of `residual_layers` add their input, in place: another network, to be trained as such."""
     for layer in residual_layers(network):
-        weight, bias = folded_weights(layer.operator, layer.norm)
-        centre = weight[..., weight.shape[-1] // 2]
-        centre += torch.eye(len(centre), dtype=weight.dtype, device=weight.device)
-        layer.operator.weight.copy_(weight)
-        layer.operator.bias.copy_(bias)
-        _make_identity(layer.norm)
+        layer.shortcut = True
 
 
-def _make_identity(norm: nn.BatchNorm1d) -> None:
-    norm.weight.fill_(1)
-    norm.bias.zero_()
-    norm.running_mean.zero_()
-    norm.running_var.fill_(1 - norm.eps)
+def fold_residuals(network: TasNet) -> None:
+    """Make `network`, in place, the plain network that computes what it does with its residual connections."""
+    for layer in residual_layers(network):
+        if layer.shortcut:
+            fold_shortcut(layer)

@@ -15,7 +15,7 @@ from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.module import SeparationModule
 from spiking_tasnet.separation.network import TasNet, load_model, save_model
-from spiking_tasnet.separation.residual import fold_residuals
+from spiking_tasnet.separation.residual import add_residuals, fold_residuals
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,10 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
         The path of the model.
     """
     pl.seed_everything(config.seed, verbose=False)
-    module = SeparationModule(TasNet(config.model), config.ann, channels_last=True)
+    network = TasNet(config.model)
+    if config.ann.residual:
+        add_residuals(network)
+    module = SeparationModule(network, config.ann)
     stop = EarlyStopping("val_loss", patience=config.ann.stop_after, check_on_train_epoch_end=True)
     average = MovingAverage(config.ann.average) if config.ann.average else None
     callbacks = [*([average] if average else []), BestState(average=average), stop]
@@ -104,8 +107,7 @@ def _fit(
         "dev_talkers_heard": data.dev_talkers_heard,
         "train_hours_audio": round(data.train.hours, 3),
     }
-    if schedule.residual:
-        fold_residuals(module.network)
+    fold_residuals(module.network)
     write_json(out / "run.json", facts)
     save_model(out / "model.pt", module.network.eval())
     logger.info("%s written", out / "model.pt")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from spiking_tasnet.snn.layers import ConvertibleLayer
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
@@ -40,6 +45,50 @@ def live_weights(operator: nn.Module, norm: nn.Module, x: Tensor | None) -> tupl
     axes = (0, *range(2, before.dim()))
     var, mean = torch.var_mean(before, axes, correction=0)
     return _fold(operator, norm, mean, var)
+
+
+@torch.no_grad()
+def fold_shortcut(layer: ConvertibleLayer) -> None:
+    """Make ReLU(norm(operator(x)) + x) one operator, in place: the identity is added to its centre tap.
+
+    The operator gets the folded weights, and the norm becomes one that changes nothing, so the layer stays trainable
+    and its checkpoint keeps its names.
+
+    Raises:
+        ValueError: an operator that does not keep width and length, so there is no tap for the identity.
+    """
+    operator, norm = layer.operator, layer.norm
+    if not carries_shortcut(operator):
+        raise ValueError(f"{operator} found, one that keeps width and length expected: a shortcut adds input to output")
+    weight, bias = (operator.weight, operator.bias) if norm is None else folded_weights(operator, norm)
+    weight = weight.clone()
+    centre = weight
+    for taps in weight.shape[2:]:
+        centre = centre.select(2, taps // 2)
+    centre += torch.eye(len(centre), dtype=weight.dtype, device=weight.device)
+    operator.weight.copy_(weight)
+    if norm is not None:
+        operator.bias.copy_(bias)
+        norm.weight.fill_(1)
+        norm.bias.zero_()
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1 - norm.eps)
+    layer.shortcut = False
+
+
+def carries_shortcut(operator: nn.Module) -> bool:
+    """Whether input and output of an operator have one shape, and its centre tap reads what it writes."""
+    if isinstance(operator, nn.Linear):
+        return operator.in_features == operator.out_features
+    if operator.in_channels != operator.out_channels or operator.groups != 1 or set(operator.stride) != {1}:
+        return False
+    reaches = [gap * (taps - 1) for gap, taps in zip(operator.dilation, operator.kernel_size, strict=True)]
+    odd = all(taps % 2 for taps in operator.kernel_size)
+    return odd and (operator.padding == "same" or [2 * pad for pad in _numbers(operator.padding)] == reaches)
+
+
+def _numbers(padding: str | tuple[int, ...]) -> tuple[int, ...]:
+    return (0,) if isinstance(padding, str) else padding
 
 
 def _fold(operator: nn.Module, norm: nn.Module, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:

@@ -43,6 +43,10 @@ class ConvertibleLayer(nn.Module):
         rectify: whether a ReLU follows; only a readout may go without.
         gate: pass no tandem gradient where the count is saturated (above a_u).
 
+    Attributes:
+        shortcut: while it is analog, add the input to what is rectified: ReLU(norm(operator(x)) + x). `fold_shortcut`
+            makes the addition part of the operator, and must come before a conversion.
+
     Shape:
         As the operator's; (batch, in, ...) -> (batch, out, ...).
 
@@ -70,6 +74,7 @@ class ConvertibleLayer(nn.Module):
         if norm is not None and operator.bias is None:  # folding will need one
             operator.bias = nn.Parameter(operator.weight.new_zeros(out_channels(operator)))
         self.operator, self.norm, self.readout, self.rectify, self.gate = operator, norm, readout, rectify, gate
+        self.shortcut = False
         self.register_buffer("threshold", operator.weight.new_zeros(out_channels(operator)))
         self.constraints = Constraints()
         self.role, self.num_steps, self.v_init, self.decay = "analog", 0, 0.0, 1.0
@@ -109,6 +114,8 @@ class ConvertibleLayer(nn.Module):
         """
         if self.role != "analog":
             raise ValueError(f"a layer that is {self.role} already was given to convert: convert analog layers only")
+        if self.shortcut:
+            raise ValueError("a layer with a shortcut was given to convert: call fold_shortcut first")
         if role not in ROLES or role == "analog":
             raise ValueError(f"role {role!r} found, one of {', '.join(ROLES)} expected")
         if num_steps < 1 or not 0 <= v_init < 1:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from spiking_tasnet.separation.config import ModelConfig
-from spiking_tasnet.separation.network import FrameNorm, TasNet, load_model, save_model
+from spiking_tasnet.separation.frames import FrameNorm
+from spiking_tasnet.separation.network import TasNet, load_model, save_model
 from spiking_tasnet.snn import convert, convertible_layers, record_cost
 
 SMALL = ModelConfig(n_filters=16, bn_chan=8, hid_chan=8, kernel_size=8, stride=4, n_blocks=3)
