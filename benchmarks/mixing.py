@@ -4,7 +4,7 @@ python -m benchmarks.mixing [--mixtures 2000] [--seconds 4] [--rounds 3] [--prof
 
 The corpus is fabricated at 16 kHz and each utterance is used as often as in WSJ0-2mix; mixtures are
 written at 8 kHz, 'min'. With published levels the work is reading, resampling, scaling and writing; without, the active
-level of ITU-T P.56 as well.
+level of ITU-T P.56 as well, as VOICEBOX's activlev measures it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from scipy.signal import lfilter, resample_poly
+from scipy.signal import cheby2, lfilter, resample_poly, sosfilt
 from threadpoolctl import threadpool_limits
 
 from spiking_tasnet.separation import merl
 from spiking_tasnet.separation.corpus import Plan
+from spiking_tasnet.separation.levels import MEASURE
 
 RATE = 16000
 USES_AN_UTTERANCE = 4.6  # 40,000 in the training list of WSJ0-2mix, which names 8,769 utterances
@@ -54,21 +55,22 @@ def fabricate(root: Path, n_mixtures: int, seconds: float) -> None:
 
 
 def plain_level(samples: np.ndarray, rate: int) -> float:
-    """P.56 as one writes it down: a threshold at a time."""
+    """The level of VOICEBOX's activlev at 8 kHz as one writes it down: a threshold at a time."""
+    edge = rate / np.pi * np.arctan(0.3979095 * np.tan(np.pi * 200 / rate))  # -0.25 dB at 200 Hz
+    filters = cheby2(5, 50, edge, "highpass", output="sos", fs=rate)
+    samples = sosfilt(filters, np.concatenate([samples, np.zeros(int(0.35 * rate))]))
     decay = np.exp(-1 / (0.03 * rate))
-    envelope = lfilter([(1 - decay) ** 2], [1, -2 * decay, decay**2], np.abs(samples))
+    power = lfilter([(1 - decay) ** 2], [1, -2 * decay, decay**2], np.abs(samples)) ** 2
     energy, hangover, points = samples @ samples, int(0.2 * rate), []
-    for exponent in range(-15, 1):
-        active = np.flatnonzero(envelope >= 2.0**exponent)
-        if not len(active):
-            break
+    for exponent in range(int(np.floor(np.log2(power.max()))), -100, -1):
+        active = np.flatnonzero(power >= 2.0**exponent)
         count = len(active) + np.minimum(np.diff(active, append=len(samples)) - 1, hangover).sum()
         level = 10 * np.log10(energy / count)
-        points.append((level, level - 20 * np.log10(2.0**exponent) - 15.9))
-    for (level, above), (next_level, below) in zip(points, points[1:], strict=False):
-        if above > 0 >= below:
-            return 10 ** ((level + (next_level - level) * above / (above - below)) / 10)
-    return energy / len(samples)
+        points.append((level, level - 10 * np.log10(2.0**exponent) - 15.9))
+        if points[-1][1] >= 0:
+            break
+    (level, below), (next_level, above) = points[-2:]
+    return 10 ** ((level + (next_level - level) * below / (below - above)) / 10)
 
 
 def plain_loop(root: Path, out: Path, level: Callable[[str, np.ndarray], float]) -> None:
@@ -112,7 +114,7 @@ def main() -> None:
         fabricate(root, args.mixtures, args.seconds)
         print(f"{args.mixtures} mixtures of {args.seconds} s, 16 to 8 kHz, one core, medians of {args.rounds} rounds")
         for published in (True, False):
-            wanted = merl.Mixtures(root, root, root / "ours", root if published else None)
+            wanted = merl.Mixtures(root, root, root / "ours", root if published else MEASURE)
             plan = merl.plan_mixtures(wanted)
             level = (lambda *_: 0.002) if published else (lambda _, samples: plain_level(samples, 8000))
             spent = {"ours": [], "plain": []}

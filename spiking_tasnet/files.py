@@ -36,6 +36,12 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
         raise
 
 
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Remove what `whole_file` was writing in `folder` when its process was killed; nobody may be writing there now."""
+    for path in Path(folder).glob(".*.tmp*"):
+        path.unlink(missing_ok=True)
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write `text` (UTF-8) to `path`, whole or not at all."""
     with whole_file(path) as temporary:

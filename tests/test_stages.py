@@ -50,6 +50,18 @@ def test_all_stages_in_order_with_paths_of_the_caller(recipe):
         )
 
 
+def test_published_levels_are_a_folder_of_the_caller_s_or_none(recipe):
+    (recipe.folder / "levels").mkdir()
+    for value, made in (("levels", "levels"), ("none", "none")):
+        result = recipe.run("--stage", "0", "--stop-stage", "0", *CORPUS, "--activlev", value, "--force")
+        assert result.returncode == 0, result.stderr
+        assert recipe.calls == [f"mix --wsj0 corpus --mix-lists lists --activlev {made} --data-dir data"]
+    for value, message in (("nowhere", "--activlev 'nowhere': no such folder"), ("", "--activlev '': no such folder")):
+        assert message in one_line_error(recipe.run("--stage", "0", *CORPUS, "--activlev", value))
+    assert "--activlev DIR-or-none " in recipe.run("--help").stdout
+    assert "--activlev needs a value: --activlev DIR-or-none" in one_line_error(recipe.run("--activlev"))
+
+
 def test_mini_synthesises_its_own_corpus(tmp_path):
     mini = Recipe("egs/mini-2mix", tmp_path)
     result = mini.run("--stop-stage", "0", "--corpus-dir", "talkers", "--mixtures", "8,2,2", "--jobs", "1")

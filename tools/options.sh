@@ -6,6 +6,7 @@
 #   N             a whole number
 #   DIR  FILE     a path, made absolute from the caller's folder
 #   DIR! FILE!    the same, and it must exist
+#   DIR!-or-none  the same, or the word none
 #   ...suffix     the option may be repeated; its values are collected one a line
 #   other words   any text
 # parse_options fills the associative array `option`; an option that is not given has no entry.
@@ -32,13 +33,17 @@ print_options() {
     for row in "$@"; do
         IFS='|' read -r name argument text <<<"$row"
         argument=${argument%...}
-        printf '  %-22s %s\n' "--$name ${argument%!}" "$text"
+        printf '  %-22s %s\n' "--$name ${argument/!/}" "$text"
     done
 }
 
 # Check the value of an option and store it. Arguments: name, its ARGUMENT, value.
 _store_option() {
     local name=$1 argument=${2%...} value=$3
+    if [[ $argument == *-or-none ]]; then
+        argument=${argument%-or-none}
+        [[ $value != none ]] || argument=none
+    fi
     case $argument in
         N) [[ $value =~ ^[0-9]+$ ]] || die "--$name '$value' found, a whole number expected" && value=$((10#$value)) ;;
         DIR!) [[ -d $value ]] || die "--$name '$value': no such folder; check the path" ;;
@@ -77,7 +82,7 @@ parse_options() {
         elif [[ $word == *=* ]]; then
             _store_option "$name" "$argument" "${word#*=}"
         else
-            (($#)) || die "--$name needs a value: --$name ${argument%[!.]}"
+            (($#)) || die "--$name needs a value: --$name ${argument/!/}"
             _store_option "$name" "$argument" "$1"
             shift
         fi

@@ -18,7 +18,7 @@ stage_costs=(
 recipe_options=(
     "wsj0|DIR!|corpus root, where the paths in the lists start (for WSJ0: holds wsj0/)"
     "mix-lists|DIR!|holds mix_2_spk_{tr,cv,tt}.txt (default: lists in the recipe, by tools/fetch_mix_lists.sh)"
-    "activlev|DIR!|holds activlev_*.txt, measured levels (default: measure them)"
+    "activlev|DIR!-or-none|holds activlev_*.txt (default: those beside the lists; else, or by none, levels are measured)"
     "spkrinfo|FILE!|table of the talkers' sex, besides those of the corpus"
 )
 mixed=(wsj0 mix-lists activlev spkrinfo)

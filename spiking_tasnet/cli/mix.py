@@ -15,7 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--mix-lists", type=Path, required=True, metavar="DIR", help="holds mix_2_spk_{tr,cv,tt}.txt")
     parser.add_argument(
-        "--activlev", type=Path, metavar="DIR", help="holds activlev_*.txt; without, levels are measured (ITU-T P.56)"
+        "--activlev",
+        type=Path,
+        metavar="DIR|none",
+        help="holds activlev_*.txt, published active levels (default: those in --mix-lists or in a folder activlev "
+        "beside it); none measures them (ITU-T P.56, as MERL's script does), as is done where none are published",
     )
     parser.add_argument(
         "--spkrinfo", type=Path, metavar="FILE", help="table of the talkers' sex, besides those below --wsj0"

@@ -1,13 +1,15 @@
 """Speech separation with a spiking separator.
 
 Corpora:
-lists         MERL's mixture lists and active levels
+lists         MERL's mixture lists; levels: the tables of active levels beside them
+metadata      LibriMix's CSVs
+names         names out of lists, checked; textfile: text files in any encoding
 locate        what a list names, as it lies on disk
 census        files and hours on disk against what is known of WSJ0
 speakers      sex of the talkers
-activlev      active speech level (ITU-T P.56)
+activlev      active speech level (ITU-T P.56, as VOICEBOX's activlev measures it)
 mixing        resampling, scaling and summing of one mixture
-corpus        stage 0: a plan's mixtures on all cores
+corpus        stage 0: a plan's mixtures on all cores; unmixed: those that could not be made; lock
 merl          WSJ0-2mix, or any corpus with lists in MERL's format
 librimix      Libri2Mix
 kaldi         data folders

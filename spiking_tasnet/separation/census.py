@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from spiking_tasnet.separation.audio import audio_seconds
 from spiking_tasnet.separation.lists import MixLine
 from spiking_tasnet.separation.locate import utterances_below
+from spiking_tasnet.separation.textfile import read_text
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +25,19 @@ MERL_LISTS = {
 }
 
 
+def readable_seconds(path: Path) -> float | None:
+    """Duration of a sound file by its header; None for one that has none, or that claims more than a second a byte."""
+    try:
+        seconds = audio_seconds(path)
+        return seconds if 0 < seconds <= path.stat().st_size else None
+    except (ValueError, OSError):
+        return None
+
+
 def is_merl_list(path: Path) -> bool:
-    """Whether a file is the list that MERL published under its name, line ends aside."""
-    text = path.read_bytes().replace(b"\r\n", b"\n")
-    return path.name in MERL_LISTS and hashlib.sha256(text).hexdigest() == MERL_LISTS[path.name][1]
+    """Whether a file is the list that MERL published under its name, line ends, slashes and byte-order mark aside."""
+    text = read_text(path, strict=False).replace("\\", "/")
+    return path.name in MERL_LISTS and hashlib.sha256(text.encode()).hexdigest() == MERL_LISTS[path.name][1]
 
 
 def report_list(path: Path, lines: Sequence[MixLine]) -> None:
@@ -44,12 +54,14 @@ def report_list(path: Path, lines: Sequence[MixLine]) -> None:
         )
 
 
-def report_corpus(files: Mapping[str, Path], seconds: Callable[[Path], float] = audio_seconds) -> None:
+def report_corpus(files: Mapping[str, Path], seconds: Callable[[Path], float | None] = readable_seconds) -> None:
     """Count the files and hours of every subset that the lists name; warn where WSJ0 on disk is not as LDC93S6A.
+
+    What the lists do not name is never refused: files that cannot be read are counted in a warning.
 
     Args:
         files: listed name, `.../subset/talker/utterance.wav` -> file.
-        seconds: duration of a file.
+        seconds: duration of a file; None if it cannot be read.
     """
     named: dict[str, list[Path]] = {}
     for name, path in files.items():
@@ -57,7 +69,13 @@ def report_corpus(files: Mapping[str, Path], seconds: Callable[[Path], float] = 
     is_wsj0 = _names_wsj0(files)
     for subset, paths in sorted(named.items()):
         present = utterances_below({path.parent.parent for path in paths})
-        hours = sum(map(seconds, present)) / 3600
+        broken = [path for path in present if seconds(path) is None]
+        if broken:
+            logger.warning(
+                "%s: %d of %d files cannot be read as audio, the first is %s; only those that the lists name matter",
+                *(subset, len(broken), len(present), broken[0]),
+            )
+        hours = sum(seconds(path) or 0 for path in present) / 3600
         logger.info("%s: %d files on disk, %.2f h; the lists name %d", subset, len(present), hours, len(paths))
         expected = WSJ0_FILES.get(subset.lower()) if is_wsj0 else None
         if expected is not None and len(present) != expected:

@@ -6,13 +6,10 @@ are scaled, resampled, cut or padded to one length, and summed: `mix_clean` with
 
 from __future__ import annotations
 
-import csv
 import logging
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -20,12 +17,12 @@ from spiking_tasnet.separation.audio import read_audio, read_mono, write_audio
 from spiking_tasnet.separation.corpus import READ_AGAIN, Plan, Task, build
 from spiking_tasnet.separation.kaldi import Utterance
 from spiking_tasnet.separation.locate import Corpus
-from spiking_tasnet.separation.mixing import check_mode_and_rate, fit_lengths, rate_dir, resample
+from spiking_tasnet.separation.metadata import Row, read_metadata
+from spiking_tasnet.separation.mixing import check_heard, check_mode_and_rate, fit_lengths, rate_dir, resample
 from spiking_tasnet.separation.speakers import report_unknown, talker_genders
+from spiking_tasnet.separation.unmixed import reading
 
 logger = logging.getLogger(__name__)
-COLUMNS = ("mixture_ID", "source_1_path", "source_1_gain", "source_2_path", "source_2_gain")
-NOISE_COLUMNS = ("noise_path", "noise_gain")
 ROWS = {"train-100": 13900, "train-360": 50800, "dev": 3000, "test": 3000}  # published
 TRAIN_SETS = ("train-100", "train-360")
 SPEECH_HINT = "--librispeech names the folder of train-clean-100, dev-clean, test-clean, ..."
@@ -65,26 +62,6 @@ class LibriMix:
         return {"tr": self.train_set, "cv": "dev", "tt": "test"}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row of the metadata.
-
-    Attributes:
-        name: of the mixture.
-        paths: of the sources, relative to LibriSpeech, then of the noise, relative to WHAM.
-        factors: on the amplitude of each.
-    """
-
-    name: str
-    paths: tuple[str, ...]
-    factors: tuple[float, ...]
-
-    @property
-    def speakers(self) -> tuple[str, ...]:
-        """LibriSpeech's talkers: `1089` of `test-clean/1089/134686/1089-134686-0000.flac`."""
-        return tuple(PurePosixPath(path).stem.partition("-")[0] for path in self.paths[:2])
-
-
 def build_librimix(wanted: LibriMix, jobs: int | None = None) -> None:
     """Make the mixtures of the three subsets and their Kaldi folders. What is there already is not made again.
 
@@ -106,7 +83,7 @@ def plan_librimix(wanted: LibriMix) -> Plan:
             raise FileNotFoundError(f"{folder}: no such folder; check {option}")
     with_noise = wanted.wham is not None
     rows = {
-        subset: read_metadata(wanted.metadata / f"libri2mix_{_csv_name(name)}.csv", with_noise, wanted.limit)
+        subset: read_metadata(wanted.metadata / _csv_name(name), with_noise, wanted.limit)
         for subset, name in wanted.subsets.items()
     }
     for subset, name in wanted.subsets.items():
@@ -134,7 +111,8 @@ def plan_librimix(wanted: LibriMix) -> Plan:
             place("noise") if with_noise else None,
         )
         extras = (place("mix_clean"),) if with_noise else ()
-        return Task(row, tuple(files[path] for path in row.paths), utterance, extras)
+        where = f"{_csv_name(subset)}: line {row.number}"
+        return Task(row, tuple(files[path] for path in row.paths), utterance, where, extras)
 
     return Plan(
         wanted.data_dir,
@@ -150,40 +128,6 @@ def plan_librimix(wanted: LibriMix) -> Plan:
     )
 
 
-def read_metadata(path: Path, with_noise: bool = False, limit: int = 0) -> list[Row]:
-    """Read one CSV of LibriMix as it is published.
-
-    Args:
-        path: e.g. `libri2mix_dev-clean.csv`.
-        with_noise: read the columns of the noise too.
-        limit: only the first this many rows; 0 for all.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: a column is missing, a factor is no number, or a name is there twice or unfit for a file.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; --metadata names the folder of LibriMix's libri2mix_*.csv")
-    columns = (*COLUMNS, *(NOISE_COLUMNS if with_noise else ()))
-    rows, names = [], set()
-    with open(path, newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        absent = [name for name in columns if name not in (reader.fieldnames or [])]
-        if absent:
-            raise ValueError(f"{path}: no column {absent[0]} found, {', '.join(columns)} expected; fetch it again")
-        for cells in reader:
-            if limit and len(rows) == limit:
-                break
-            row = _row(cells, columns, f"{path}: line {reader.line_num}")
-            if row.name in names:
-                raise ValueError(f"{path}: line {reader.line_num}: {row.name} is there twice; fetch the file again")
-            names.add(row.name)
-            rows.append(row)
-    if not rows:
-        raise ValueError(f"{path}: no rows found; fetch it again")
-    return rows
-
-
 def mix_task(sample_rate: int, mode: str, task: Task) -> None:
     """Make the files of one mixture. What the published factors leave beyond full scale is clipped, as LibriMix does.
 
@@ -191,12 +135,20 @@ def mix_task(sample_rate: int, mode: str, task: Task) -> None:
         ValueError: a file that cannot be used, by name.
     """
     with_noise = task.utterance.noise is not None
-    signals = [_read_source(path) for path in task.speech]
+    signals: list[np.ndarray] = []
+    for path in task.speech:
+        with reading(path):
+            signals.append(_read_source(path))
     if with_noise:
-        signals.append(read_noise(task.files[2], max(map(len, signals))))
+        with reading(task.files[2]):
+            signals.append(read_noise(task.files[2], max(map(len, signals))))
     signals = fit_lengths(
         [resample(signal * f, RATE, sample_rate) for signal, f in zip(signals, task.line.factors, strict=True)], mode
     )
+    try:
+        check_heard(signals[:2])
+    except ValueError as error:
+        raise ValueError(f"{task.line.name}: {error}") from None
     sums = [signals[:2].sum(axis=0), signals.sum(axis=0)] if with_noise else [signals.sum(axis=0)]
     for path, samples in zip(task.outputs, [*signals, *sums], strict=True):
         write_audio(path, samples.clip(-1, 1), sample_rate)
@@ -223,34 +175,7 @@ def _read_source(path: Path) -> np.ndarray:
     return read_mono(path, RATE)[0].astype(np.float64)
 
 
-def _row(cells: dict[str, str], columns: Sequence[str], where: str) -> Row:
-    values = dict(zip(columns, (cells[name] for name in columns), strict=True))
-    paths, factors = [], []
-    for name, value in values.items():
-        if not value:
-            raise ValueError(f"{where}: no {name} found; fetch the file again")
-        if name.endswith("_path"):
-            if PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts:
-                raise ValueError(f"{where}: {name} {value} found, a path below the corpus root expected")
-            paths.append(value)
-        elif name.endswith("_gain"):
-            factors.append(_factor(value, f"{where}: {name}"))
-    name = values["mixture_ID"]
-    if "/" in name or any(character.isspace() for character in name):
-        raise ValueError(f"{where}: mixture_ID {name!r} found, a file name without spaces expected")
-    return Row(name, tuple(paths), tuple(factors))
-
-
-def _factor(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{where} {text!r} found, a number expected; fetch the file again")
-    return value
-
-
 def _csv_name(name: str) -> str:
-    """LibriMix's file of a subset: `train-100` -> `train-clean-100`, `dev` -> `dev-clean`."""
-    return name.replace("train-", "train-clean-") if name.startswith("train-") else f"{name}-clean"
+    """LibriMix's file of a subset: `libri2mix_train-clean-100.csv` of `train-100`, `..._dev-clean.csv` of `dev`."""
+    subset = name.replace("train-", "train-clean-") if name.startswith("train-") else f"{name}-clean"
+    return f"libri2mix_{subset}.csv"

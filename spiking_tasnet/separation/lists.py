@@ -1,13 +1,18 @@
-"""MERL's mixture lists: `path gain path gain` a line, gains in dB, and the tables of active levels beside them."""
+"""MERL's mixture lists: `path gain path gain` a line, gains in dB."""
 
 from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from spiking_tasnet.separation.names import below_root, check_mixture, check_talkers
+from spiking_tasnet.separation.textfile import read_lines
+
 SUBSETS = ("tr", "cv", "tt")
+LARGEST_GAIN = 100.0  # dB; more is no gain, and 10**(gain / 20) must stay a number
 
 
 @dataclass(frozen=True)
@@ -17,12 +22,14 @@ class MixLine:
     Attributes:
         paths: of the sources, relative to the corpus root.
         gains: dB, on sources normalised to one active level.
+        number: of the line, from 1; 0 for none.
     """
 
     paths: tuple[str, ...]
     gains: tuple[float, ...]
+    number: int = field(default=0, compare=False)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """MERL's name of the mixture, `<utt1>_<gain1>_<utt2>_<gain2>`."""
         words = zip(self.paths, self.gains, strict=True)
@@ -56,20 +63,27 @@ def read_list(path: str | os.PathLike, limit: int = 0) -> list[MixLine]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: empty, or a line that is not `path gain path gain`, or two mixtures of one name.
+        ValueError: empty, or a line that is not `path gain path gain`, mixes another number of talkers than those
+            before it, or makes a name that is there already or cannot be one.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such list; --mix-lists names the folder of mix_2_spk_{{tr,cv,tt}}.txt")
     lines, names = [], {}
-    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, text in enumerate(read_lines(path), start=1):
         if limit and len(lines) == limit:
             break
         if not text.strip():
             continue
-        line = _parse(text, f"{path}: line {number}")
+        where = f"{path}: line {number}"
+        line = _parse(text, number, where)
+        if lines and len(line.paths) != len(lines[0].paths):
+            raise ValueError(
+                f"{where} mixes {len(line.paths)} talkers, line {lines[0].number} mixes {len(lines[0].paths)}; "
+                "make a list of its own for each number"
+            )
         if line.name in names:
-            raise ValueError(f"{path}: line {number} makes {line.name}, as line {names[line.name]} does; remove one")
+            raise ValueError(f"{where} makes {line.name}, as line {names[line.name]} does; remove one")
         names[line.name] = number
         lines.append(line)
     if not lines:
@@ -77,43 +91,23 @@ def read_list(path: str | os.PathLike, limit: int = 0) -> list[MixLine]:
     return lines
 
 
-def read_levels(folder: str | os.PathLike) -> dict[str, float]:
-    """Read every `activlev_*.txt` of a folder: utterance -> active level (mean square amplitude).
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: a line that is not `utterance level`.
-    """
-    files = sorted(Path(folder).glob("activlev_*.txt"))
-    if not files:
-        raise FileNotFoundError(f"{folder}: no activlev_*.txt found; leave --activlev out to have levels measured")
-    levels = {}
-    for path in files:
-        for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-            words = text.split()
-            if not words:
-                continue
-            level = _number(words[1]) if len(words) == 2 else None
-            if level is None or level <= 0:
-                raise ValueError(f"{path}: line {number} is {text!r}, `utterance level` with a level > 0 expected")
-            levels[words[0]] = level
-    return levels
-
-
-def _parse(text: str, where: str) -> MixLine:
-    words = text.split()
-    gains = [_number(word) for word in words[1::2]]
-    if len(words) < 4 or len(words) % 2 or None in gains:
-        raise ValueError(f"{where} is {text.strip()!r}, `path gain path gain` expected")
-    for path in words[0::2]:
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise ValueError(f"{where}: {path} found, a path below the corpus root expected")
-    return MixLine(tuple(words[0::2]), tuple(gains))
-
-
-def _number(word: str) -> float | None:
+def finite_number(word: str) -> float | None:
+    """The number that a word is; None if it is none, infinite or NaN."""
     try:
         value = float(word)
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def _parse(text: str, number: int, where: str) -> MixLine:
+    words = text.split()
+    gains = [finite_number(word) for word in words[1::2]]
+    if len(words) < 4 or len(words) % 2 or None in gains:
+        raise ValueError(f"{where} is {text.strip()!r}, `path gain path gain` expected")
+    if max(map(abs, gains)) > LARGEST_GAIN:
+        raise ValueError(f"{where} is {text.strip()!r}, gains from -{LARGEST_GAIN:g} to {LARGEST_GAIN:g} dB expected")
+    line = MixLine(tuple(below_root(path, where) for path in words[0::2]), tuple(gains), number)
+    check_mixture(line.name, where)
+    check_talkers(line.speakers, where)
+    return line

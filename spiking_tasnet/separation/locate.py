@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 # In order of preference. `.wv2` is not here: it is the far microphone, 1 to 2 dB worse in every published table.
 SUFFIXES = (".wav", ".flac", ".wv1", ".sph")
+PASSED_OVER = ("lost+found",)  # folders of the file system; hidden ones (`._x.wav`, `.Trash`) are passed over too
+
+logger = logging.getLogger(__name__)
 
 Key = tuple[str, ...]
 
@@ -56,14 +60,66 @@ class Corpus:
     @cached_property
     def _files(self) -> dict[Key, Path]:
         """Every audio file by key; the folders are read once, and only if some name is not there as it is."""
-        return _by_key(
-            Path(folder, name) for folder, _, names in os.walk(self.root, followlinks=True) for name in names
-        )
+        return _by_key(_files_below(self.root))
 
 
 def utterances_below(folders: Iterable[Path]) -> list[Path]:
     """Every utterance of the talkers whose folders lie in `folders`; one file an utterance."""
-    return list(_by_key(path for folder in folders for path in folder.glob("*/*")).values())
+    talkers = (talker for folder in folders for talker in _entries(folder) if _is_folder(talker))
+    paths = (Path(entry.path) for talker in talkers for entry in _entries(talker.path) if _is_file(entry))
+    return list(_by_key(paths).values())
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    """Every file below a folder, through links to folders too.
+
+    A key is made of two folder names and a file name, so a folder that is met again under the same two names tells
+    nothing new: what loops of links lead to is left alone, and other names of a folder still count.
+    """
+    due, seen = [(root, "", "")], set()
+    while due:
+        folder, above, name = due.pop()
+        try:
+            status = os.stat(folder)
+        except OSError as error:
+            logger.warning("%s: cannot be read (%s), passed over", folder, error.strerror)
+            continue
+        place = status.st_dev, status.st_ino, above, name
+        if place in seen:
+            continue
+        seen.add(place)
+        for entry in _entries(folder):
+            if _is_folder(entry):
+                due.append((Path(entry.path), name, entry.name.lower()))
+            elif _is_file(entry):
+                yield Path(entry.path)
+
+
+def _entries(folder: str | os.PathLike) -> list[os.DirEntry]:
+    """What lies in a folder and is no hidden or system folder's, by name; nothing if it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in PASSED_OVER]
+    except OSError as error:
+        logger.warning("%s: cannot be read (%s), passed over", folder, error.strerror)
+        return []
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    """Whether an entry is a folder; a link that leads nowhere, or to itself, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    """Whether an entry is a file whose content can be waited for, which a pipe or a socket is not."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _by_key(paths: Iterable[Path]) -> dict[Key, Path]:

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from spiking_tasnet.separation.activlev import active_level
-from spiking_tasnet.separation.audio import audio_seconds, read_mono, write_audio
-from spiking_tasnet.separation.census import report_corpus, report_list
+from spiking_tasnet.separation.audio import read_mono, write_audio
+from spiking_tasnet.separation.census import readable_seconds, report_corpus, report_list
 from spiking_tasnet.separation.corpus import READ_AGAIN, Plan, Task, build
 from spiking_tasnet.separation.kaldi import Utterance
-from spiking_tasnet.separation.lists import SUBSETS, MixLine, read_levels, read_list
+from spiking_tasnet.separation.levels import MEASURED, choose_levels
+from spiking_tasnet.separation.lists import SUBSETS, MixLine, read_list
 from spiking_tasnet.separation.locate import Corpus
 from spiking_tasnet.separation.mixing import check_mode_and_rate, mix, rate_dir, resample
 from spiking_tasnet.separation.speakers import report_unknown, talker_genders
+from spiking_tasnet.separation.unmixed import reading
 
 MIN_SECONDS = 0.1  # of speech; what is shorter is a broken file
 LEVEL_RATE = 8000  # Hz: MERL scales the 16 kHz files by the level of the 8 kHz ones
@@ -30,7 +32,8 @@ class Mixtures:
         corpus: root of the paths in the lists.
         mix_lists: folder of mix_2_spk_{tr,cv,tt}.txt.
         data_dir: gets `wav8k/min/{tr,cv,tt}/{mix,s1,s2}` and the Kaldi folders `{tr,cv,tt}`.
-        activlev: folder of published active levels; None measures them.
+        activlev: folder of published active levels; None for those beside the lists, `levels.MEASURE` for none. What is
+            not published is measured.
         sample_rate: Hz.
         mode: ``min`` or ``max``.
         limit: only the first this many lines of each list; 0 for all.
@@ -75,15 +78,15 @@ def plan_mixtures(wanted: Mixtures) -> Plan:
         raise FileNotFoundError(f"{wanted.corpus}: no such corpus folder; --wsj0 names the root of the lists' paths")
     paths = {subset: wanted.mix_lists / f"mix_2_spk_{subset}.txt" for subset in wanted.subsets}
     lists = {subset: read_list(path, wanted.limit) for subset, path in paths.items()}
-    levels = read_levels(wanted.activlev) if wanted.activlev else None
+    _check_numbers(paths, lists)
     files = Corpus(wanted.corpus).find_all(
         {path for lines in lists.values() for line in lines for path in line.paths},
         "--wsj0 names the root of the lists' paths, or the folder of the LDC's discs",
     )
-    _check_levels(wanted, files, levels)
+    levels_dir, levels = choose_levels(wanted.activlev, wanted.mix_lists, files)
     for subset in wanted.subsets:
         report_list(paths[subset], lists[subset])
-    seconds = cache(audio_seconds)
+    seconds = cache(readable_seconds)
     report_corpus(files, seconds)
     genders = talker_genders(wanted.corpus, wanted.spkrinfo)
     report_unknown({name for lines in lists.values() for line in lines for name in line.speakers}, genders)
@@ -95,14 +98,15 @@ def plan_mixtures(wanted: Mixtures) -> Plan:
         sexes = tuple(genders.get(speaker.lower(), "?") for speaker in line.speakers)
         utterance = Utterance(line.name, mixture, tuple(sources), line.speakers, sexes)
         found = tuple(levels[Path(path).stem] for path in line.paths) if levels else None
-        return Task(Levelled(line, found), tuple(files[path] for path in line.paths), utterance)
+        where = f"{paths[subset].name}: line {line.number}"
+        return Task(Levelled(line, found), tuple(files[path] for path in line.paths), utterance, where)
 
     return Plan(
         wanted.data_dir,
         audio_dir,
         {
             "corpus": str(wanted.corpus.resolve()),
-            "levels": str(wanted.activlev.resolve()) if wanted.activlev else "measured",
+            "levels": str(levels_dir.resolve()) if levels_dir else MEASURED,
         },
         wanted.sample_rate,
         wanted.mode,
@@ -121,12 +125,10 @@ def mix_task(sample_rate: int, mode: str, task: Task) -> None:
     line, levels = task.line.line, task.line.levels
     sources, measured = [], []
     for path in task.files:
-        try:
+        with reading(path):
             sources.append(_read_source(path, sample_rate))
             if levels is None:
                 measured.append(_level(path, min(sample_rate, LEVEL_RATE)))
-        except ValueError as error:
-            raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     try:
         mixture, sources = mix(sources, levels or measured, line.gains, mode)
     except ValueError as error:
@@ -148,10 +150,12 @@ def _level(path: Path, sample_rate: int) -> float:
     return active_level(_read_source(path, sample_rate), sample_rate)
 
 
-def _check_levels(wanted: Mixtures, files: dict[str, Path], levels: dict[str, float] | None) -> None:
-    unknown = [name for name in files if levels is not None and Path(name).stem not in levels]
-    if unknown:
-        raise ValueError(
-            f"{wanted.activlev}: {len(unknown)} of {len(files)} utterances have no level, the first is "
-            f"{Path(unknown[0]).stem}; leave --activlev out to have levels measured"
-        )
+def _check_numbers(paths: dict[str, Path], lists: dict[str, list[MixLine]]) -> None:
+    """A network separates one number of talkers, so the three lists mix the same."""
+    number = len(lists["tr"][0].paths)
+    for subset, lines in lists.items():
+        if len(lines[0].paths) != number:
+            raise ValueError(
+                f"{paths[subset]}: mixtures of {len(lines[0].paths)} talkers found, {number} expected, as in "
+                f"{paths['tr'].name}; name lists of one kind by --mix-lists"
+            )

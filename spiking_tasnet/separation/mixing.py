@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import firwin, resample_poly
 
 PEAK = 0.9  # of full scale, the largest sample of the mixture and its sources
+HEARD = 0.5 / 32768  # of full scale: what stays below is written as silence
 MODES = ("min", "max")
 PERIODS, BETA = 10, 5.0  # of the resampling filter: of its sinc each way; of its Kaiser window
 BLOCK = 16  # outputs of one row of the matrix product that resamples
@@ -87,6 +88,18 @@ def fit_lengths(signals: Sequence[np.ndarray], mode: str) -> np.ndarray:
     return fitted
 
 
+def check_heard(sources: np.ndarray) -> None:
+    """Refuse sources (n_src, time), as they are to be written, of which one is silent.
+
+    Raises:
+        ValueError: which one; its estimates could not be scored.
+    """
+    silent = np.flatnonzero(np.abs(sources).max(axis=1, initial=0.0) < HEARD)
+    if len(silent):
+        kept = sources.shape[1]
+        raise ValueError(f"source {silent[0] + 1} is silent in the {kept} samples kept; take it out of the list")
+
+
 def mix(
     sources: Sequence[np.ndarray], levels: Sequence[float], gains: Sequence[float], mode: str = "min"
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -106,10 +119,8 @@ def mix(
     """
     scales = [10 ** (gain / 20) / math.sqrt(level) for level, gain in zip(levels, gains, strict=True)]
     scaled = fit_lengths([source * scale for source, scale in zip(sources, scales, strict=True)], mode)
-    silent = np.flatnonzero(~scaled.any(axis=1))
-    if len(silent):
-        kept = scaled.shape[1]
-        raise ValueError(f"source {silent[0] + 1} is silent in the {kept} samples kept; take it out of the list")
     mixture = scaled.sum(axis=0)
-    peak = max(np.abs(mixture).max(), np.abs(scaled).max())
-    return mixture * (PEAK / peak), scaled * (PEAK / peak)
+    peak = max(np.abs(mixture).max(initial=0.0), np.abs(scaled).max(initial=0.0))
+    scale = PEAK / peak if peak else 0.0
+    check_heard(scaled * scale)
+    return mixture * scale, scaled * scale

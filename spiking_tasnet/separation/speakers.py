@@ -8,9 +8,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from spiking_tasnet.separation.textfile import read_lines
+
 logger = logging.getLogger(__name__)
 SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
-TABLE = re.compile(r".*spkrinfo.*\.txt|speakers\.txt|spk2gender", re.IGNORECASE)  # WSJ0, TIMIT; LibriSpeech; Kaldi
+# WSJ0, TIMIT; LibriSpeech; Kaldi. Not `._spkrinfo.txt`, which is no table.
+TABLE = re.compile(r"(?!\.)(.*spkrinfo.*\.txt|speakers\.txt|spk2gender)", re.IGNORECASE)
 DEPTH = 3  # folders below the root
 SHOWN = 5  # talkers named in a warning
 
@@ -41,27 +44,31 @@ def read_genders(root: str | os.PathLike) -> dict[str, str]:
     """Read talker -> ``M`` or ``F`` from every table at most `DEPTH` folders below `root`.
 
     WSJ0 has two: spkrinfo.txt on the last disc, and wsj0-train-spkrinfo.txt, which the LDC left off the discs and
-    published beside them. Without a table the result is empty.
+    published beside them. Without a table the result is empty; one that cannot be read is warned of.
     """
     root, genders = Path(root), {}
     for depth in range(DEPTH + 1):
         tables = (path for path in root.glob("*/" * depth + "*") if TABLE.fullmatch(path.name) and path.is_file())
         for path in sorted(tables):
-            genders |= read_table(path)
+            try:
+                genders |= read_table(path)
+            except OSError as error:
+                logger.warning("%s: cannot be read (%s), passed over", path, error.strerror)
     return genders
 
 
 def read_table(path: str | os.PathLike) -> dict[str, str]:
     """Read talker -> ``M`` or ``F``: lines of an id and, among the other columns, the sex.
 
-    Columns are parted by spaces, tabs, `|` or commas; `;` begins a comment; what is not such a line (headings, rules)
-    is passed over. Ids are folded to lower case.
+    Columns are parted by spaces, tabs, `|`, commas or `;`, and may stand in quotes; a line that begins with `;` is a
+    comment, and so is what follows one behind the sex; what is not such a line (headings, rules) is passed over. Ids
+    are folded to lower case.
     """
     genders = {}
-    for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
-        words = [word.lower() for word in re.split(r"[\s|,]+", line.partition(";")[0]) if word]
+    for line in read_lines(path, strict=False):
+        words = [word.lower() for word in re.split(r"[\s|,;\"]+", line) if word]
         sex = next((SEXES[word] for word in words[1:] if word in SEXES), None)
-        if sex and re.fullmatch(r"[a-z0-9]+", words[0]):
+        if sex and not line.lstrip().startswith(";"):
             genders[words[0]] = sex
     return genders
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -28,8 +29,8 @@ def test_the_official_lists_are_known_by_their_checksum(tmp_path):
     for name, (count, _) in census.MERL_LISTS.items():
         assert is_merl_list(LISTS / name) and len(read_list(LISTS / name)) == count
         dos = tmp_path / name
-        dos.write_bytes((LISTS / name).read_bytes().replace(b"\n", b"\r\n"))
-        assert is_merl_list(dos)
+        dos.write_bytes(b"\xef\xbb\xbf" + (LISTS / name).read_bytes().replace(b"\n", b"\r\n").replace(b"/", b"\\"))
+        assert is_merl_list(dos) and read_list(dos, 500) == read_list(LISTS / name, 500)
         dos.write_bytes(dos.read_bytes().replace(b"01", b"02", 1))
         assert not is_merl_list(dos)
 
@@ -56,6 +57,59 @@ def test_files_and_hours_of_each_subset(tmp_path, caplog):
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
+def test_what_systems_and_people_leave_in_a_corpus_stops_nothing(tmp_path, caplog):
+    """Hidden files (AppleDouble, .DS_Store), the file system's own folder, broken files that no list names, a pipe."""
+    root = write_corpus(tmp_path / "corpus", {"tr": 4, "cv": 1, "tt": 1})
+    build_mixtures(Mixtures(root, root, tmp_path / "clean"), jobs=1)
+    talker = root / "tiny" / "tr" / "01a"
+    (talker / "._01a0.wav").write_bytes(b"\0\5\x16\7 of another system")
+    (talker / "empty.wav").touch()
+    (talker / "huge.wav").write_bytes(b"RIFF\xff\xff\xff\x7fWAVE")
+    (root / "tiny" / ".DS_Store").write_bytes(b"Bud1")
+    (root / "tiny" / "tr" / ".01a").mkdir()
+    (root / "tiny" / "tr" / ".01a" / "01a0.wav").touch()
+    (root / "tiny" / "tr" / "lost+found").mkdir()
+    (root / "tiny" / "tr" / "lost+found" / "#123.wav").touch()
+    (root / "tiny" / "tr" / "notes.wav").touch()  # where talkers are expected
+    (root / "tiny" / "tr" / "01b" / "folder.wav").mkdir()
+    (root / "tiny" / "tr" / "01b" / "nowhere.wav").symlink_to("nowhere")
+    (root / "tiny" / "doc" / "._spkrinfo.txt").write_text("01d M\n")
+    os.mkfifo(talker / "pipe.wav")
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
+    assert "tr: 14 files on disk" in caplog.text
+    assert "tr: 2 of 14 files cannot be read as audio, the first is " in caplog.text
+    for subset in ("tr", "cv", "tt"):
+        for name in ("utt2genders", "utt2spk"):
+            assert (tmp_path / "data" / subset / name).read_text() == (tmp_path / "clean" / subset / name).read_text()
+
+
+def test_folders_and_tables_that_cannot_be_read_are_passed_over(tmp_path, caplog, monkeypatch):
+    root = write_corpus(tmp_path, {"tr": 1, "cv": 1, "tt": 1})
+    scandir, read_bytes = os.scandir, Path.read_bytes
+
+    def refusing(path):
+        if Path(path).name == "01c":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    def unreadable(path):
+        if path.name == "SPEAKERS.TXT":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    monkeypatch.setattr(Path, "read_bytes", unreadable)
+    (root / "SPEAKERS.TXT").write_text("01d M\n")
+    with caplog.at_level(logging.INFO):
+        report_corpus({"tiny/tr/01a/01a0.wav": root / "tiny/tr/01a/01a0.wav"})
+        assert "01d" not in read_genders(root) and "01a" in read_genders(root)
+    assert "tr: 9 files on disk" in caplog.text
+    assert "01c: cannot be read (Permission denied), passed over" in caplog.text
+    assert "SPEAKERS.TXT: cannot be read (Permission denied), passed over" in caplog.text
+
+
 def test_wsj0_that_differs_is_told(tmp_path, caplog):
     root = write_corpus(tmp_path, {"tr": 1, "cv": 1, "tt": 1})
     (root / "tiny" / "tr").rename(root / "tiny" / "si_tr_s")
@@ -74,6 +128,9 @@ def test_wsj0_that_differs_is_told(tmp_path, caplog):
         "01a |M| train |25.0| Mary F Smith\n02b |F| train |25.0| M. Jones\n",
         "speaker,sex,age\n01a,m,30\n02b,f,41\n",
         "01A m\r\n02B f\r\n",
+        "ID;Sex;Age\r\n01a;M;30\r\n02b;F;41\r\n",
+        '"ID","Sex"\n"01a","M"\n"02b","F"\n',
+        "01a M ; Mary F\n02b F ; M. Jones\n; 02b M\n",
     ],
 )
 def test_tables_of_talkers(tmp_path, text):
@@ -82,6 +139,14 @@ def test_tables_of_talkers(tmp_path, text):
         "01a": "M",
         "02b": "F",
     }
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_tables_of_other_systems(tmp_path, encoding):
+    (tmp_path / "table.txt").write_text("01a M Élan\r\nid-10.b F Zoë\r\n", encoding=encoding, newline="")
+    assert read_table(tmp_path / "table.txt") == {"01a": "M", "id-10.b": "F"}
+    (tmp_path / "table.txt").write_bytes("01a M Élan\n".encode("latin-1"))
+    assert read_table(tmp_path / "table.txt") == {"01a": "M"}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
+import errno
 import hashlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +13,11 @@ import numpy as np
 import pytest
 import soundfile
 from tiny_corpus import write_corpus
+from voicebox_level import active_levels
 
 from spiking_tasnet.cli.main import main
+from spiking_tasnet.separation import audio, merl
 from spiking_tasnet.separation import corpus as corpus_module
-from spiking_tasnet.separation import merl
-from spiking_tasnet.separation.activlev import active_level
 from spiking_tasnet.separation.audio import write_audio
 from spiking_tasnet.separation.kaldi import read_data_dir
 from spiking_tasnet.separation.merl import Mixtures, build_mixtures
@@ -42,10 +45,11 @@ def test_every_sample_against_the_procedure_written_out(root, made):
     line = (root / "mix_2_spk_tt.txt").read_text().splitlines()[0].split()
     (first, gain1, second, gain2) = line
     name = f"{Path(first).stem}_{float(gain1):.5g}_{Path(second).stem}_{float(gain2):.5g}.wav"
-    parts = []
-    for path, gain in ((first, gain1), (second, gain2)):
-        samples = soundfile.read(root / path)[0]
-        parts.append(samples / np.sqrt(active_level(samples, 8000)) * 10 ** (float(gain) / 20))
+    signals = [soundfile.read(root / path)[0] for path in (first, second)]
+    parts = [
+        samples / np.sqrt(level) * 10 ** (float(gain) / 20)
+        for samples, level, gain in zip(signals, active_levels(signals, 8000), (gain1, gain2), strict=True)
+    ]
     length = min(map(len, parts))
     parts = [part[:length] for part in parts]
     scale = 0.9 / max(np.abs(signal).max() for signal in [*parts, sum(parts)])
@@ -108,7 +112,7 @@ def test_files_of_16_khz_have_the_level_of_their_8_khz_version(tmp_path):
     originals = [soundfile.read(root / name)[0] for name in (first, second)]
     found = [soundfile.read(path)[0] for path in utterance.sources]
     ratio = np.divide(*[np.abs(s).max() / np.abs(o[: len(s)]).max() for s, o in zip(found, originals, strict=True)])
-    levels = {rate: [active_level(resample(o, 16000, rate), rate) for o in originals] for rate in (8000, 16000)}
+    levels = {rate: active_levels([resample(o, 16000, rate) for o in originals], rate) for rate in (8000, 16000)}
     expected = {rate: 10 ** ((float(gain1) - float(gain2)) / 20) * np.sqrt(b / a) for rate, (a, b) in levels.items()}
     assert ratio == pytest.approx(expected[8000], rel=1e-3)
     assert abs(expected[16000] / expected[8000] - 1) > 0.02
@@ -245,10 +249,157 @@ def test_bad_audio_is_named_and_no_data_folder_is_left(tmp_path, capsys, samples
     assert not (tmp_path / "data/tr/wav.scp").exists()
 
 
+def write_bad(root):
+    """One bad source of each kind in the training list, and the numbers of the lines that name them."""
+    bad = {
+        "01a0": lambda path: soundfile.write(path, np.zeros(8000), 8000),
+        "01a1": lambda path: soundfile.write(path, np.ones(799) / 2, 8000),
+        "01b0": lambda path: soundfile.write(path, np.ones((8000, 2)) / 2, 8000),
+        "01b1": lambda path: soundfile.write(path, np.ones(4000) / 2, 4000),
+        "01c0": lambda path: path.write_bytes(b""),
+    }
+    for stem, spoil in bad.items():
+        spoil(root / f"tiny/tr/{stem[:3]}/{stem}.wav")
+    lines = (root / "mix_2_spk_tr.txt").read_text().splitlines()
+    return {stem: [n for n, line in enumerate(lines, start=1) if f"/{stem}.wav" in line] for stem in bad}
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_all_bad_lines_are_named_at_once_and_the_others_are_made(tmp_path, capsys, jobs):
+    root, data = write_corpus(tmp_path / "corpus", {"tr": 60, "cv": 1, "tt": 1}), tmp_path / "data"
+    bad = write_bad(root)
+    lines = (root / "mix_2_spk_tr.txt").read_text().splitlines(keepends=True)
+    spoilt = {number for numbers in bad.values() for number in numbers}
+    cv = sum(any(stem in line for stem in bad) for line in (root / "mix_2_spk_cv.txt").read_text().splitlines())
+    arguments = ["--wsj0", root, "--mix-lists", root, "--data-dir", data, "--jobs", jobs]
+    error = one_line(capsys, *arguments)
+    assert f"{len(spoilt) + cv} of 62 mixtures cannot be made, the others are there" in error
+    for reason in ("silence found", "799 samples found, at least 0.1 s", "2 channels found", "4000 Hz found, at least"):
+        assert reason in error
+    assert "cannot be read as audio" in error or "no samples found" in error
+    report = (data / "wav8k/min/not_made.txt").read_text()
+    assert report.count("mix_2_spk_tr.txt: line") == len(spoilt) and str(data / "wav8k/min/not_made.txt") in error
+    assert all(f"mix_2_spk_tr.txt: line {number}: " in report for number in spoilt)
+    assert len(list((data / "wav8k/min/tr/mix").iterdir())) == 60 - len(spoilt)
+    assert not (data / "tr").exists() and not (data / "tt/wav.scp").exists()
+    kept = [line for number, line in enumerate(lines, start=1) if number not in spoilt]
+    (root / "mix_2_spk_tr.txt").write_text("".join(kept))
+    for subset in ("cv", "tt"):  # of the good training lines and of the test's, which are all good
+        text = kept[0] if subset == "cv" else (root / "mix_2_spk_tt.txt").read_text()
+        (root / f"mix_2_spk_{subset}.txt").write_text(text)
+    made = wavs(data)
+    assert main(["mix", *map(str, arguments)]) == 0
+    assert {name: value for name, value in wavs(data).items() if name in made} == made
+    assert len(read_data_dir(data / "tr")) == len(kept) and not (data / "wav8k/min/not_made.txt").exists()
+
+
+def test_ten_reasons_are_shown_and_the_rest_counted(tmp_path, capsys):
+    root = write_corpus(tmp_path / "corpus", {"tr": 60, "cv": 1, "tt": 1})
+    for path in (root / "tiny").rglob("*.wav"):
+        path.write_bytes(b"RIFF nothing of the kind")
+    error = one_line(capsys, "--wsj0", root, "--mix-lists", root, "--data-dir", tmp_path / "data", "--jobs", "1")
+    assert "62 of 62 mixtures" in error and error.count("cannot be read as audio") == 10
+    assert re.search(r"line \d+, mix_2_spk_tr.txt: line \d+, mix_2_spk_tr.txt: line \d+, and \d+ more\)", error)
+    assert re.search(r"; and \d more$", error)
+    assert (tmp_path / "data/wav8k/min/not_made.txt").read_text().count("\n") == 62
+
+
+def test_a_header_that_claims_a_thousand_hours_is_no_reason_to_refuse_the_disk(tmp_path, capsys):
+    root = write_corpus(tmp_path / "corpus", {"tr": 2, "cv": 1, "tt": 1})
+    name = (root / "mix_2_spk_tr.txt").read_text().split()[0]
+    samples = soundfile.read(root / name)[0]
+    flac = (root / name).with_suffix(".flac")
+    soundfile.write(flac, samples, 8000)
+    data = bytearray(flac.read_bytes())
+    data[21] |= 0x0F  # the upper 4 of the 36 bits that count the samples
+    (root / name).write_bytes(data)
+    error = one_line(capsys, "--wsj0", root, "--mix-lists", root, "--data-dir", tmp_path / "data", "--jobs", "1")
+    assert "mixtures cannot be made" in error and Path(name).name in error and "GB free" not in error
+
+
+def test_a_list_of_three_talkers_among_lists_of_two_is_refused(tmp_path, capsys):
+    root = write_corpus(tmp_path / "corpus", {"tr": 2, "cv": 1, "tt": 1})
+    names = sorted(str(path.relative_to(root)) for path in root.rglob("02?0.wav"))[:3]
+    (root / "mix_2_spk_tt.txt").write_text(" ".join(f"{name} 0" for name in names))
+    error = one_line(capsys, "--wsj0", root, "--mix-lists", root, "--data-dir", tmp_path / "data")
+    assert "mix_2_spk_tt.txt: mixtures of 3 talkers found, 2 expected, as in mix_2_spk_tr.txt" in error
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 20, 44, 1000, "zeros"])
+@pytest.mark.parametrize("folder", ["mix", "s1", "s2"])
+def test_what_a_crash_left_of_a_file_is_made_again(root, made, tmp_path, folder, kept):
+    shutil.copytree(made, tmp_path / "data")
+    path = min((tmp_path / "data/wav8k/min/tt" / folder).iterdir())
+    whole = path.read_bytes()
+    path.write_bytes(bytes(len(whole)) if kept == "zeros" else whole[:kept])
+    build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
+    assert path.read_bytes() == whole and wavs(tmp_path / "data") == wavs(made)
+
+
+def test_temporary_files_of_a_killed_run_are_removed(root, made, tmp_path):
+    shutil.copytree(made, tmp_path / "data")
+    for place in ("wav8k/min/.mixed_from.12.tmp.json", "wav8k/min/tt/s1/.a.12.tmp.wav", "tt/.wav.12.tmp.scp"):
+        (tmp_path / "data" / place).write_text("half")
+    build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
+    assert sorted(digest(tmp_path / "data")) == sorted(digest(made))
+
+
+def test_two_runs_do_not_make_one_folder(root, tmp_path, capsys):
+    arguments = ["--wsj0", root, "--mix-lists", root, "--data-dir", tmp_path, "--jobs", "1"]
+    hold = "import sys, time; from spiking_tasnet.separation.lock import held\n"
+    hold += "with held(sys.argv[1], 'wait'): print(flush=True); time.sleep(60)"
+    folder = str(tmp_path / "wav8k/min")
+    with subprocess.Popen([sys.executable, "-c", hold, folder], stdout=subprocess.PIPE) as other:
+        try:
+            other.stdout.readline()
+            assert f"{folder}: another process is at work there; wait for it, or" in one_line(capsys, *arguments)
+            assert not list(tmp_path.rglob("*.wav"))
+        finally:
+            other.kill()
+    assert main(["mix", *map(str, arguments)]) == 0
+
+
+def test_a_disk_that_fills_up_half_way_leaves_nothing_half_made(root, made, tmp_path, capsys, monkeypatch):
+    """The eighth file finds no room after its header; what is there by then is whole, and a rerun makes the rest."""
+    write, calls = audio._write_pcm, []
+
+    def filling(path, samples, sample_rate):
+        calls.append(path)
+        if len(calls) >= 8:
+            path.write_bytes(b"RIFF")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, samples, sample_rate)
+
+    arguments = ["--wsj0", root, "--mix-lists", root, "--data-dir", tmp_path, "--jobs", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(audio, "_write_pcm", filling)
+        error = one_line(capsys, *arguments)
+    assert "No space left" in error and "not_made" not in error and not list(tmp_path.rglob(".*.tmp*"))
+    assert len(wavs(tmp_path)) == 7 and wavs(tmp_path).items() <= wavs(made).items()
+    assert not list(tmp_path.rglob("wav.scp"))
+    assert main(["mix", *map(str, arguments)]) == 0 and wavs(tmp_path) == wavs(made)
+
+
 def test_mixtures_of_other_settings_are_not_mixed_in(root, made, capsys, tmp_path):
     other = write_corpus(tmp_path, {"tr": 2, "cv": 1, "tt": 1})
     error = one_line(capsys, "--wsj0", other, "--mix-lists", other, "--data-dir", made)
     assert "mixtures of corpus" in error and "another --data-dir" in error
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("[]", "mixtures of corpus None found"),
+        ("", "mixed_from.json: not a JSON file"),
+        ("more", "mixtures of reverberation large found, None expected"),
+    ],
+)
+def test_a_damaged_record_of_the_settings_is_told(root, made, tmp_path, capsys, text, message):
+    shutil.copytree(made, tmp_path / "data")
+    path = tmp_path / "data/wav8k/min/mixed_from.json"
+    path.write_text(path.read_text().replace("{", '{"reverberation": "large",', 1) if text == "more" else text)
+    assert message in one_line(capsys, "--wsj0", root, "--mix-lists", root, "--data-dir", tmp_path / "data")
 
 
 def test_full_disk_is_seen_before_the_work(root, tmp_path, capsys, monkeypatch):

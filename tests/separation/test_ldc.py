@@ -119,6 +119,41 @@ def test_the_far_microphone_is_never_taken_and_the_listed_name_comes_first(tmp_p
     assert Corpus(tmp_path).find("wsj0/si_tr_s/01z/01to030v.wav") is None
 
 
+def test_links_in_circles_are_walked_once(tmp_path):
+    """Each folder holds links to all others: followed to the depth that Linux allows, they have 12^40 names."""
+    folders = [tmp_path / "corpus" / f"disc{n}" for n in range(12)]
+    for folder in folders:
+        (folder / "si_tr_s").mkdir(parents=True)
+    for folder in folders:
+        for other in folders:
+            (folder / "si_tr_s" / other.name).symlink_to(other)
+    (folders[5] / "si_tr_s" / "01T").mkdir()
+    (folders[5] / "si_tr_s" / "01T" / "01TO030V.WV1").touch()
+    (folders[5] / "si_tr_s" / "01T" / "self").symlink_to("self")
+    corpus = Corpus(tmp_path / "corpus")
+    assert corpus.find("wsj0/si_tr_s/01t/01to030v.wav").name == "01TO030V.WV1"
+    assert corpus.find("wsj0/si_tr_s/01t/01to030w.wav") is None
+
+
+@pytest.mark.parametrize("real, link", [("a", "si_tr_s"), ("z", "si_tr_s")])
+def test_a_linked_folder_counts_under_its_own_and_its_link_s_name(tmp_path, real, link):
+    (tmp_path / "disc" / real / "01t").mkdir(parents=True)
+    (tmp_path / "disc" / real / "01t" / "01to030v.wv1").touch()
+    (tmp_path / "disc" / link).symlink_to(real)
+    for folder in (real, link):
+        found = Corpus(tmp_path).find(f"wsj0/{folder}/01t/01to030v.wav")
+        assert found == tmp_path / "disc" / folder / "01t" / "01to030v.wv1"
+
+
+def test_hidden_files_are_no_utterances(tmp_path):
+    folder = tmp_path / "disc" / "si_tr_s" / "01t"
+    (folder / ".cache" / "01t").mkdir(parents=True)
+    for name in (".01to030v.wav", "._01to030v.wv1"):
+        (folder / name).touch()
+    assert Corpus(tmp_path).find("wsj0/si_tr_s/01t/01to030v.wav") is None
+    assert Corpus(tmp_path).find("wsj0/si_tr_s/01t/._01to030v.wav") is None
+
+
 def test_discs_give_the_mixtures_that_wav_files_give(tmp_path, sph2pipe):
     root = write_corpus(tmp_path / "wav", {"tr": 3, "cv": 1, "tt": 2})
     discs = tmp_path / "discs"

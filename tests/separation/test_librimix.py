@@ -1,6 +1,7 @@
 """Libri2Mix by its metadata, against LibriMix's procedure written out independently."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation.data import Segments
 from spiking_tasnet.separation.kaldi import read_data_dir
 from spiking_tasnet.separation.librimix import LibriMix, build_librimix, plan_librimix, read_noise
+from spiking_tasnet.separation.metadata import read_metadata
 
 ROWS = {"train-clean-100": 4, "dev-clean": 2, "test-clean": 2}
 SUBSETS = {"tr": ("train-100", "train-clean-100"), "cv": ("dev", "dev-clean"), "tt": ("test", "test-clean")}
@@ -115,6 +117,47 @@ def test_noise_is_cut_or_runs_into_its_beginning(tmp_path):
         read_noise(tmp_path / "short.wav", 9000)
 
 
+def as_a_spreadsheet_saves_it(rows, columns):
+    """`;`, a decimal comma, backslashes, quotes, another order of columns and one more."""
+    lines = [";".join(f'"{name.upper()}"' for name in (*columns, "length"))]
+    for row in rows:
+        cells = [row[name].replace(".", ",") if name.endswith("_gain") else row[name] for name in columns]
+        cells = [cell.replace("/", "\\") for cell in cells]
+        lines.append(";".join(f'"{cell}"' for cell in (*cells, "48000")))
+    return lines
+
+
+def with_tabs(rows, columns):
+    lines = ["\t".join((*columns, "note"))]
+    return lines + ["\t".join((*(row[name] for name in columns), "a, b; c")) for row in rows]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+@pytest.mark.parametrize("form", [as_a_spreadsheet_saves_it, with_tabs])
+def test_metadata_that_went_through_a_spreadsheet(corpus, tmp_path, form, encoding):
+    for path in corpus[1].glob("*-*.csv"):
+        if path.stem.endswith("_info"):
+            continue
+        with open(path, newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        text = "\r\n".join([*form(rows, sorted(rows[0])), ""])
+        (tmp_path / path.name).write_bytes(text.encode(encoding))
+        found = read_metadata(tmp_path / path.name, with_noise=True)
+        assert found == read_metadata(path, with_noise=True) and len(found) == len(rows)
+        assert [row.number for row in found] == list(range(2, 2 + len(rows)))
+
+
+def test_a_bad_recording_names_its_rows_and_the_others_are_made(corpus, tmp_path, capsys):
+    speech = shutil.copytree(corpus[0], tmp_path / "speech")
+    with open(corpus[1] / "libri2mix_dev-clean.csv", newline="") as stream:
+        row = next(csv.DictReader(stream))
+    soundfile.write(speech / row["source_1_path"], np.zeros(RATE), RATE)
+    line = one_line(capsys, (speech, *corpus[1:]), tmp_path / "data")
+    assert "1 of 8 mixtures cannot be made" in line and "libri2mix_dev-clean.csv: line 2" in line
+    assert f"{row['mixture_ID']}: source 1 is silent" in line
+    assert len(list((tmp_path / "data").rglob("mix_both/*.wav"))) == 7
+
+
 def test_limit_counts_and_unknown_talkers(corpus, tmp_path, caplog):
     plan = plan_librimix(options(corpus, tmp_path))
     assert "train-100: 4 mixtures found, 13900 expected in Libri2Mix" in caplog.text
@@ -154,10 +197,20 @@ def test_mistakes(corpus, tmp_path, capsys):
         ("source_2_gain", "gain", "no column source_2_gain found"),
         ("noise_gain", "loudness", "no column noise_gain found"),
         (",dev-clean", ",/dev-clean", "a path below the corpus root expected"),
+        (",dev-clean/", ",dev-clean\\..\\..\\", "line 2: source_1_path"),
+        (",dev-clean/", ",C:\\dev-clean\\", "a path below the corpus root expected"),
+        ("\n84-", "\n../../84-", "line 2: mixture '../../84-100-0000_174-101-0000' found"),
+        ("\n84-", "\n..\\84-", "a file name without slashes expected"),
+        ("\n84-", "\n-84-", "neither . nor - expected"),
+        ("\n84-", "\n.84-", "neither . nor - expected"),
+        ("\n84-", "\n84\x07-", "a file name without spaces expected"),
+        ("\n84-", f"\n{'8' * 230}-", "a mixture whose name has 252 bytes found"),
+        ("/84-100-0000.flac", "/-100-0000.flac", "talker '' found"),
+        (".wav,0", ".wav,1e300", "noise_gain '1e300"),
         (".wav,0", ".wav,much", "noise_gain 'much"),
         (".wav,0", ".wav,nan 0", "noise_gain 'nan"),
         ("84-100", "84 100", "a file name without spaces expected"),
-        (None, None, "is there twice"),
+        (None, None, "is there twice, first in line 2"),
         (None, "", "no rows found"),
     ],
 )

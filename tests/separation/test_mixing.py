@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from spiking_tasnet.separation.lists import matlab_number, read_levels, read_list
+from spiking_tasnet.separation.audio import write_audio
+from spiking_tasnet.separation.lists import matlab_number, read_list
 from spiking_tasnet.separation.mixing import mix, resample
+from spiking_tasnet.separation.names import LONGEST
 
 
 def tones(*lengths):
@@ -71,7 +73,18 @@ def test_lists(tmp_path):
     first, second = read_list(path)
     assert first.name == "01t1_0.76421_20g2_-0.76421" and second.name == "x_1_y_-1"
     assert first.speakers == ("01t", "20g") and first.gains == (0.76421, -0.76421)
-    assert read_list(path, limit=1) == [first]
+    assert read_list(path, limit=1) == [first] and (first.number, second.number) == (1, 3)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
+def test_lists_that_went_through_another_system(tmp_path, encoding, end):
+    path = tmp_path / "mix_2_spk_tr.txt"
+    lines = ["w\\tr\\01t\\01t1.wav\t0.76\tw\\tr\\20g\\20g2.wav\t-0.76", "w/a/x.flac 1 w/b/ü.flac -1", ""]
+    path.write_bytes(end.join(lines).encode(encoding))
+    first, second = read_list(path)
+    assert first.paths == ("w/tr/01t/01t1.wav", "w/tr/20g/20g2.wav") and first.gains == (0.76, -0.76)
+    assert second.paths == ("w/a/x.flac", "w/b/ü.flac")
 
 
 @pytest.mark.parametrize(
@@ -84,20 +97,44 @@ def test_lists(tmp_path):
         ("/a.wav 1 b.wav -1", "a path below the corpus root"),
         ("../a.wav 1 b.wav -1", "a path below the corpus root"),
         ("x/a.wav 1 x/b.wav -1\ny/a.wav 1 y/b.wav -1", "line 2 makes a_1_b_-1, as line 1 does"),
+        ("x/a.wav 1 x\\..\\..\\b.wav -1", "line 1: .* a path below the corpus root"),
+        ("C:\\x\\a.wav 1 x/b.wav -1", "line 1: .* a path below the corpus root"),
+        ("x/a\0.wav 1 x/b.wav -1", "line 1: .* a path below the corpus root"),
+        ("x/a.wav 1 x/b.wav -1\n\nx/a.wav 0 x/b.wav 1 x/c.wav 2", "line 3 mixes 3 talkers, line 1 mixes 2"),
+        ("x/a.wav 1e308 x/b.wav -1", "line 1 is .* gains from -100 to 100 dB expected"),
+        ("x/-a.wav 1 x/b.wav -1", "line 1: mixture '-a_1_b_-1' found, a name that begins with neither"),
+        ("x/._a.wav 1 x/b.wav -1", "line 1: mixture '._a_1_b_-1' found, a name that begins with neither"),
+        ("x/b.wav 1 x/a\x1b[2J.wav -1", "a path below the corpus root"),
+        (f"x/{'a' * 120}.wav 1 x/{'b' * 120}.wav -1", "line 1: a mixture whose name has 246 bytes found"),
+        (f"x/{'é' * 60}.wav 1 x/{'ü' * 60}.wav -1", "line 1: a mixture whose name has 246 bytes found"),
+        ("a.wav 1 x/b.wav -1", "line 1: talker '' found"),
+        ("x_y/a.wav 1 x/b.wav -1", "line 1: talker 'x_y' found, an id without spaces and _"),
     ],
 )
 def test_bad_lists(tmp_path, text, message):
-    (tmp_path / "list.txt").write_text(text)
-    with pytest.raises(ValueError, match=message):
+    (tmp_path / "list.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message) as caught:
+        read_list(tmp_path / "list.txt")
+    assert "list.txt" in str(caught.value)
+
+
+def test_a_list_that_is_no_utf_8_is_named_by_its_line(tmp_path):
+    (tmp_path / "list.txt").write_bytes("x/a.wav 1 x/b.wav -1\nx/ü.wav 1 x/b.wav -1\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="list.txt: line 2: bytes that are not UTF-8 found"):
         read_list(tmp_path / "list.txt")
 
 
-def test_levels(tmp_path):
-    (tmp_path / "activlev_a.txt").write_text("u1 1.5e-04\n")
-    (tmp_path / "activlev_b.txt").write_text("u2 2\n\n")
-    assert read_levels(tmp_path) == {"u1": 1.5e-4, "u2": 2.0}
-    (tmp_path / "activlev_c.txt").write_text("u3 0\n")
-    with pytest.raises(ValueError, match="activlev_c.txt: line 1"):
-        read_levels(tmp_path)
-    with pytest.raises(FileNotFoundError, match="no activlev_"):
-        read_levels(tmp_path / "elsewhere")
+def test_the_longest_name_is_written(tmp_path):
+    line = f"x/{'a' * 112}.wav 1 x/{'b' * 112}.wav -1"
+    (tmp_path / "list.txt").write_text(line)
+    (only,) = read_list(tmp_path / "list.txt")
+    assert len(only.name) == LONGEST
+    write_audio(tmp_path / f"{only.name}.wav", np.ones(10), 8000)
+    assert (tmp_path / f"{only.name}.wav").exists()
+
+
+def test_what_would_be_written_as_silence_is_silent():
+    tone = np.sin(2 * np.pi * 500 * np.arange(800) / 8000)
+    with pytest.raises(ValueError, match="source 2 is silent in the 800 samples kept"):
+        mix([tone, tone], [0.5, 0.5], [50, -50])
+    mix([tone, tone], [0.5, 0.5], [40, -40])
