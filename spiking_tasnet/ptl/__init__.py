@@ -14,12 +14,14 @@ fit         one trainer for all
 history     epochs on the screen and in a CSV, how a run came about
 best_state  what is kept of all epochs
 resume      a checkpoint from which a run continues exactly
+claim       a training's folder: one process, one set of settings
 sampler     the order of an epoch
 curves      learning curves over a whole run, stages shaded
 """
 
 from spiking_tasnet.ptl.best_state import BestState
 from spiking_tasnet.ptl.callback import ProgressiveTandemLearning
+from spiking_tasnet.ptl.claim import claimed, fingerprint
 from spiking_tasnet.ptl.config import PTLConfig
 from spiking_tasnet.ptl.end_to_end import EndToEnd
 from spiking_tasnet.ptl.fit import fit
@@ -35,6 +37,8 @@ __all__ = [
     "PTLConfig",
     "ProgressiveTandemLearning",
     "StageRecord",
+    "claimed",
+    "fingerprint",
     "fit",
     "run_facts",
     "simulate_rate",
