@@ -38,6 +38,19 @@ kind_settings() {
     corpus_settings
 }
 
+missing_data() {
+    local list path
+    for list in "$data"/*/wav.scp; do
+        [[ -f $list ]] && read -r _ path <"$list" || continue
+        case $path in
+            '' | *'|') continue ;;
+            /*) ;;
+            *) path=${list%/*}/$path ;;
+        esac
+        [[ -s $path ]] || { printf '%s\n' "$path"; return; }
+    done
+}
+
 stage_0() {
     make_corpus
     mix_corpus

@@ -55,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     was killed or a package that does not load, is printed as one line. Anything else is a bug of ours and keeps its
     traceback. `SPIKING_TASNET_DEBUG=1` shows every traceback.
     """
+    os.environ["PYTHONSAFEPATH"] = "1"  # processes started from here run no csv.py of the caller's folder either
     with lenient_streams() as stdout, noted_interrupt() as interrupted:
         code = _run(sys.argv[1:] if argv is None else argv, interrupted)
         stdout.flush()

@@ -15,6 +15,7 @@ history     epochs on the screen and in a CSV, how a run came about
 best_state  what is kept of all epochs
 resume      a checkpoint from which a run continues exactly
 claim       a training's folder: one process, one set of settings
+loaders     what goes wrong in loader processes
 sampler     the order of an epoch
 curves      learning curves over a whole run, stages shaded
 """
@@ -26,6 +27,7 @@ from spiking_tasnet.ptl.config import PTLConfig
 from spiking_tasnet.ptl.end_to_end import EndToEnd
 from spiking_tasnet.ptl.fit import fit
 from spiking_tasnet.ptl.history import run_facts
+from spiking_tasnet.ptl.loaders import loader_faults
 from spiking_tasnet.ptl.rate import simulate_rate
 from spiking_tasnet.ptl.resume import EpochCheckpoint
 from spiking_tasnet.ptl.schedule import StageRecord
@@ -40,6 +42,7 @@ __all__ = [
     "claimed",
     "fingerprint",
     "fit",
+    "loader_faults",
     "run_facts",
     "simulate_rate",
 ]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
-import shutil
 import signal
 import sys
 import warnings
@@ -18,6 +16,7 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from spiking_tasnet.ptl.history import History
+from spiking_tasnet.ptl.loaders import loader_faults
 from spiking_tasnet.ptl.resume import EpochCheckpoint, find_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -81,19 +80,17 @@ def fit(
         if going_on:
             logger.info("going on from %s", going_on)
         try:
-            trainer.fit(module, data, ckpt_path=str(going_on) if going_on else None, weights_only=True)
+            with loader_faults():
+                trainer.fit(module, data, ckpt_path=str(going_on) if going_on else None, weights_only=True)
         except SIGTERMException:  # Lightning's exit code would be 0, as of a training that is done
             raise SystemExit(128 + signal.SIGTERM) from None
         except SystemExit:  # so Lightning ends on Ctrl-C, with the exit code of a failure
             if not trainer.interrupted:
                 raise
-        except Exception as error:
+        except Exception:
             if trainer.received_sigterm:  # the signal reached the loader processes first
                 raise SystemExit(128 + signal.SIGTERM) from None
-            fault = _loader_fault(error)
-            if fault is None:
-                raise
-            raise fault from None
+            raise
     if trainer.interrupted:
         raise KeyboardInterrupt
     return {
@@ -111,22 +108,3 @@ def best_precision(wanted: str) -> str:
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     abilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return "bf16-mixed" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else "32-true"
-
-
-def _loader_fault(error: Exception) -> Exception | None:
-    """What went wrong in a loader process, in one line; None for anything else."""
-    told = str(error)
-    shared = "Bus error" in told or "shared memory" in told
-    if isinstance(error, RuntimeError) and shared:
-        size = f", of {shutil.disk_usage('/dev/shm').total / 2**20:.1f} MB" if Path("/dev/shm").is_dir() else ""
-        return OSError(
-            f"loader processes ran out of shared memory (/dev/shm{size}); give --set data.num_workers=0, or make it "
-            "larger (docker: --shm-size)"
-        )
-    if "in DataLoader worker process" in told:
-        kind, _, reason = told.strip().splitlines()[-1].partition(": ")
-        if reason and re.fullmatch(r"[\w.]+", kind):
-            return ValueError(reason)
-    if isinstance(error, RuntimeError) and "DataLoader worker" in told and "killed by signal" in told:
-        return OSError("a loader process was killed, perhaps for want of memory; give fewer data.num_workers")
-    return None

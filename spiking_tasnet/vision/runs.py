@@ -20,6 +20,7 @@ from spiking_tasnet.ptl import (
     claimed,
     fingerprint,
     fit,
+    loader_faults,
     run_facts,
 )
 from spiking_tasnet.snn import Constraints, convert
@@ -149,7 +150,8 @@ def _train(
 
 
 def _convert_only(method: str, config: Config, network: nn.Module, data: VisionData) -> dict[str, object]:
-    batches = [batch for batch, _ in zip(data.train_dataloader(), range(THRESHOLD_BATCHES), strict=False)]
+    with loader_faults():
+        batches = [batch for batch, _ in zip(data.train_dataloader(), range(THRESHOLD_BATCHES), strict=False)]
 
     def run() -> None:
         for images, _ in batches:
