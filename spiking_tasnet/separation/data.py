@@ -96,7 +96,10 @@ class Segments(Dataset):
         return item
 
     def _read(self, path: Path, offset: int) -> np.ndarray:
-        samples, _ = soundfile.read(path, frames=self.n_samples, start=offset, dtype="float32")
+        try:
+            samples, _ = soundfile.read(path, frames=self.n_samples, start=offset, dtype="float32")
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"{path}: cannot be read ({error}); run stage 0 again") from None
         return np.pad(samples, (0, self.n_samples - len(samples)))
 
 

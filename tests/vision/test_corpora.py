@@ -161,7 +161,7 @@ def test_imagenet_stays_the_folder_it_is(tmp_path, cifar):
     write_folder(source, {"train": cifar["train"], "val": cifar["test"]})
     found = prepare("imagenet", source, tmp_path / "data")
     assert (found.image, found.counts, found.classes) == ((3, 224, 224), (20, 10), CIFAR10_CLASSES)
-    assert Path(found.folder) == source.resolve()
+    assert (tmp_path / "data" / found.folder).resolve() == source.resolve() and not Path(found.folder).is_absolute()
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["dataset.json"]
     for image in (source / "val" / "truck").iterdir():
         image.rename(source / "val" / "ship" / f"moved-{image.name}")
