@@ -40,7 +40,7 @@ def _explained(error: Exception) -> Exception | None:
         kind, _, reason = told.strip().splitlines()[-1].partition(": ")
         if reason and re.fullmatch(r"[\w.]+", kind):
             return ValueError(reason)
-    gone = "killed by signal" in told or "exited unexpectedly" in told
-    if isinstance(error, RuntimeError) and "DataLoader worker" in told and gone:
+    gone = "DataLoader worker" in told and ("killed by signal" in told or "exited unexpectedly" in told)
+    if gone or isinstance(error, ConnectionError | EOFError):  # the latter where it dies while it hands over a batch
         return OSError("a loader process was killed, perhaps for want of memory; give a smaller data.num_workers")
     return None
