@@ -42,8 +42,8 @@ def parse_yaml(text: str) -> Any:
         Traceback (most recent call last):
         ValueError: line 2: 'seed' stands there twice, the first time in line 1; leave one of them
     """
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -53,8 +53,6 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(f"not a YAML file ({' '.join(str(error).split())})") from None
     except RecursionError:
         raise ValueError("not a YAML file (nested too deeply)") from None
-    finally:
-        loader.dispose()
 
 
 def _check(node: yaml.Node, counts: dict[int, int]) -> int:

@@ -40,8 +40,11 @@ kind_settings() {
 
 missing_data() {
     local list path
-    for list in "$data"/*/wav.scp; do
-        [[ -f $list ]] && read -r _ path <"$list" || continue
+    for list in "$data"/{tr,cv,tt}; do
+        [[ -d $list ]] || continue
+        list=$list/wav.scp
+        [[ -s $list ]] || { printf '%s\n' "$list"; return; }
+        read -r _ path <"$list" || continue
         case $path in
             '' | *'|') continue ;;
             /*) ;;

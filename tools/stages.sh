@@ -77,11 +77,12 @@ trains() { [[ " $training_stages " == *" $1 "* ]]; }
 
 # Print what decides the outcome of stage $1, one `key=value` a line.
 parameters_of() {
-    local name
+    local name set_
     (($1 == 0)) || printf '%s=%s\n' "$data_title" "$(grep -v '^made=' "$(marker_of 0)" | cksum)"
     if trains "$1"; then
         printf 'config=%s\n' "$(cksum <"$config")"
-        printf 'set=%s\n' "$(grep -v -e '^data\.num_workers=' -e '^ptl\.cache_mib=' <<<"${option[set]:-}" | tr '\n' ' ')"
+        set_=$(grep -v -e '^data\.num_workers=' -e '^ptl\.cache_mib=' <<<"${option[set]:-}") || true # these change no result
+        printf 'set=%s\n' "$(tr '\n' ' ' <<<"$set_")"
         printf 'seed=%s\n' "${option[seed]:-}"
     fi
     for name in ${stage_options[$1]}; do printf '%s=%s\n' "$name" "$(portable "${option[$name]:-}")"; done
