@@ -387,6 +387,13 @@ def test_mixtures_made_again_by_the_same_options_are_the_same_data(recipe):
     assert recipe.run(*CORPUS, "--stop-stage", "1").returncode == 0 and recipe.calls == []
 
 
+def test_a_training_that_has_not_ended_may_go_on_for_more_epochs(recipe):
+    recipe.run(*CORPUS, "--stop-stage", "1", "--set", "ann.lr=1", FAKE_FAIL="spiking_tasnet train")
+    more = ("--stop-stage", "1", "--set", "ann.max_epochs=9", "--set", "ann.lr=1")
+    assert recipe.run(*more).returncode == 0 and recipe.commands == ["train"]
+    assert "set 'ann.max_epochs=9 ann.lr=1 ' there" in one_line_error(recipe.run("--set", "ann.lr=1"))  # it has ended
+
+
 def test_settings_that_change_no_result_may_change(recipe):
     recipe.run(*CORPUS, "--stop-stage", "1", "--set", "ann.lr=1", FAKE_FAIL="train")
     result = recipe.run("--stop-stage", "1", "--set", "ann.lr=1", "--set", "data.num_workers=0")

@@ -97,12 +97,19 @@ portable() {
     esac
 }
 
+# Leave out how many epochs a training may take.
+without_epochs() { sed -E 's/(^| )[a-z_]+\.max_epochs=[^ ]*/\1/g; s/^ +//; s/ +$//; s/ +/ /g'; }
+
 # Print how the parameters in file $1 differ from those of stage $2: `key: there 'a', here 'b'`.
 difference() {
     local key value
     local -A there=()
     while IFS='=' read -r key value; do there[$key]=$value; done <"$1"
     while IFS='=' read -r key value; do
+        if [[ $key == set && $1 == *.begun ]]; then # it may go on for more epochs; the command checks that
+            value=$(without_epochs <<<"$value")
+            there[set]=$(without_epochs <<<"${there[set]:-}")
+        fi
         [[ $(portable "${there[$key]:-}") == "$value" ]] || printf "%s '%s' there, '%s' here; " "$key" "${there[$key]:-}" "$value"
     done < <(parameters_of "$2")
 }

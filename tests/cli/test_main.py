@@ -95,3 +95,11 @@ def test_ctrl_c_that_is_ignored_stays_ignored(ending):
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("threads", ["-1", "1000000000"])
+@pytest.mark.parametrize("command", [["train"], ["vision-train", "--method", "ann"], ["vision-test"]])
+def test_threads_that_no_computer_has(command, threads, capsys, tmp_path):
+    code = main([*command, "--data", str(tmp_path), "--exp", str(tmp_path), f"--threads={threads}"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert code == 1 and line.endswith(f"error: --threads {threads} found, 0 (all) to 1024 expected")
