@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import reprlib
 import types
 import typing
 from collections.abc import Sequence
@@ -12,8 +14,10 @@ from typing import Any, TypeVar
 import yaml
 
 from spiking_tasnet.files import write_text
+from spiking_tasnet.yaml_file import parse_yaml, read_yaml
 
 T = TypeVar("T")
+LARGEST = 2**32 - 1  # of whole numbers: what NumPy takes as a seed
 
 
 def read_config(kind: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -> T:
@@ -27,10 +31,9 @@ def read_config(kind: type[T], path: str | Path | None, overrides: Sequence[str]
     if path is not None:
         if not Path(path).is_file():
             raise FileNotFoundError(f"{path}: no such file; --config names the YAML of an experiment")
-        try:
-            data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: not a YAML file ({error})") from None
+        data = read_yaml(path)
+        if data is None:
+            data = {}
         if not isinstance(data, dict):
             raise ValueError(f"{path}: {type(data).__name__} found, a mapping of settings expected")
     for override in overrides:
@@ -40,8 +43,8 @@ def read_config(kind: type[T], path: str | Path | None, overrides: Sequence[str]
         try:
             for section in sections:
                 target = target.setdefault(section, {})
-            target[last] = yaml.safe_load(value)
-        except (yaml.YAMLError, AttributeError, TypeError):
+            target[last] = parse_yaml(value)
+        except (ValueError, AttributeError, TypeError):
             found = ""
         if not found:
             raise ValueError(f"--set {override}: KEY=VALUE expected, e.g. --set ann.lr=0.001")
@@ -57,9 +60,9 @@ def build(kind: type, data: Any, where: str) -> Any:
     if not isinstance(data, dict):
         raise ValueError(f"{where}: {type(data).__name__} found, a mapping of settings expected")
     hints = typing.get_type_hints(kind)
-    unknown = sorted(set(data) - set(hints))
+    unknown = [key for key in data if key not in hints]
     if unknown:
-        raise ValueError(f"{where}: unknown key {unknown[0]!r} found, one of {', '.join(hints)} expected")
+        raise ValueError(f"{where}: unknown key {reprlib.repr(unknown[0])} found, one of {', '.join(hints)} expected")
     return kind(**{key: _value(hints[key], value, f"{where}: {key}") for key, value in data.items()})
 
 
@@ -70,18 +73,40 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if value is None:
             return None
         kind = next(option for option in typing.get_args(kind) if option is not type(None))
-    if kind is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
-        try:
-            value = float(value)
-        except ValueError:
-            pass
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+    if kind is float:
+        value = _number(value)
     if type(value) is not kind:
-        raise ValueError(f"{where}: {value!r} found, {kind.__name__} expected")
+        raise ValueError(f"{where}: {reprlib.repr(value)} found, {kind.__name__} expected")
+    if kind is float and not math.isfinite(value):
+        raise ValueError(f"{where}: {value} found, a finite number expected")
+    if kind is int and abs(value) > LARGEST:
+        raise ValueError(f"{where}: {reprlib.repr(value)} found, at most {LARGEST} expected")
     return value
+
+
+def _number(value: Any) -> Any:
+    """Whole numbers, and 1e-3, which YAML 1.1 reads as text, as float; anything else as it is."""
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            pass
+    return value
+
+
+def flattened(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted keys.
+
+    Example:
+        >>> flattened({"ann": {"lr": 0.001}, "seed": 0})
+        {'ann.lr': 0.001, 'seed': 0}
+    """
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
 
 
 def save_config(config: Any, path: str | Path) -> None:
     """Write the resolved configuration as YAML."""
-    write_text(path, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
+    write_text(path, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False), durable=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from spiking_tasnet.files import whole_file
+from spiking_tasnet.plain_file import out_of_memory, read_plain
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -28,7 +29,7 @@ def write_model(path: str | Path, format_: str, model: dict[str, Any], network: 
         OSError: it cannot be written.
     """
     contents = {"format": format_, "model": model, "state_dict": network.state_dict(), "extra": extra}
-    with whole_file(path) as temporary:
+    with whole_file(path, durable=True) as temporary:
         try:
             torch.save(contents, temporary)
         except RuntimeError as error:  # torch's own writer does not raise OSError
@@ -46,23 +47,54 @@ def read_model(path: str | Path, format_: str, rebuild: Callable[[dict[str, Any]
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a model of ours, or one whose weights do not fit its own sizes.
+        ValueError: not a model of ours, a damaged one, one whose weights do not fit its own sizes, or are not finite.
     """
     try:
-        contents = torch.load(path, map_location="cpu", weights_only=True)
+        contents = read_plain(path, "a model file", f"copy or fetch it again, or {hint}")
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such model; {hint}") from None
-    except OSError:
-        raise
-    except Exception as error:  # a damaged file can raise almost anything in the unpickler
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path}: not a model file ({reason}); give a model.pt that this toolkit wrote") from None
     if not isinstance(contents, dict) or contents.get("format") != format_:
         raise ValueError(f"{path}: a checkpoint of another program found, a model.pt of this toolkit expected")
-    network = rebuild(contents["model"])
+    sizes, state = contents.get("model"), contents.get("state_dict")
+    if not isinstance(sizes, dict) or not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise ValueError(f"{path}: a model without its sizes or its weights found, both expected; {hint}")
+    _check_tensors(path, state)
+    network = _rebuilt(path, sizes, state, rebuild)
     try:
-        network.load_state_dict(contents["state_dict"])
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
+        network.load_state_dict(state)
+    except Exception as error:
+        reason = str(error).splitlines()[-1].strip() if isinstance(error, RuntimeError) else "a layer's settings differ"
         raise ValueError(f"{path}: a checkpoint of another network found ({reason}); name another --model") from None
     return network.eval()
+
+
+def _check_tensors(path: str | Path, state: dict[str, Any]) -> None:
+    """Refuse weights that are no numbers: the network would give silence or noise without a word."""
+    for name, values in state.items():
+        if isinstance(values, Tensor) and not bool(torch.isfinite(values).all()):
+            raise ValueError(
+                f"{path}: {name} holds NaN or infinite values, finite ones expected; the training diverged or the file "
+                "was changed: train again, or name another --model"
+            )
+
+
+def _rebuilt(
+    path: str | Path, sizes: dict[str, Any], state: dict[str, Any], rebuild: Callable[[dict[str, Any]], Network]
+) -> Network:
+    """The network of these sizes; its memory is taken only if the file has as many weights."""
+    try:
+        with torch.device("meta"):
+            expected = sum(values.numel() for values in rebuild(sizes).parameters())
+        found = sum(values.untyped_storage().nbytes() // values.element_size() for values in _tensors(state))
+        if expected > found:
+            raise ValueError(f"its sizes are those of {expected:,} weights, and it holds {found:,}")
+        return rebuild(sizes)
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        told = " ".join(str(error).split()) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path}: its sizes make no network ({told}); name another --model") from None
+
+
+def _tensors(state: dict[str, Any]) -> list[Tensor]:
+    return [values for values in state.values() if isinstance(values, Tensor)]

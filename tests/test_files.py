@@ -1,9 +1,11 @@
+import errno
+import os
 import subprocess
 import sys
 
 import pytest
 
-from spiking_tasnet.files import read_json, whole_file, write_json, write_text
+from spiking_tasnet.files import read_json, remove_leftovers, whole_file, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_older_file_and_nothing_else(tmp_path):
@@ -28,6 +30,41 @@ def test_json(tmp_path):
     (tmp_path / "a.json").write_text('{"b": ')
     with pytest.raises(ValueError, match="a.json: not a JSON file"):
         read_json(tmp_path / "a.json")
+
+
+def test_an_error_without_a_name_gets_that_of_the_file(tmp_path):
+    with pytest.raises(OSError, match="a.txt") as found, whole_file(tmp_path / "a.txt"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert found.value.errno == errno.ENOSPC
+    with pytest.raises(OSError, match="^something said in words$"), whole_file(tmp_path / "a.txt"):
+        raise OSError("something said in words")
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_what_took_long_is_on_the_disk_before_it_has_its_name(durable, tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(os, "fsync", lambda handle: done.append(os.fstat(handle).st_ino))
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("rename"), replace(*names)))
+    write_text(tmp_path / "a.txt", "x", durable=durable)
+    assert (tmp_path / "a.txt").read_text() == "x"
+    synced = [(tmp_path / "a.txt").stat().st_ino, "rename", tmp_path.stat().st_ino]
+    assert done == (synced if durable else ["rename"])
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    code = (
+        "import os, signal, sys\n"
+        "from spiking_tasnet.files import whole_file\n"
+        "with whole_file(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.txt")], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_leftovers(tmp_path)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
 FULL_DISK = """

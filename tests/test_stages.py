@@ -2,6 +2,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 from stage_script import ROOT, Recipe, one_line_error
@@ -272,3 +273,145 @@ def test_paths_with_spaces(tmp_path):
     (folder / "lists").mkdir()
     result = Recipe("recipes/wsj0-2mix", folder).run(*CORPUS)
     assert result.returncode == 0, result.stderr
+
+
+SCRIPTS = sorted(
+    str(path.relative_to(ROOT))
+    for path in [*ROOT.glob("recipes/*/run.sh"), *ROOT.glob("egs/*/run.sh"), *ROOT.glob("tools/*.sh"), ROOT / ".ci/run"]
+    if os.access(path, os.X_OK)
+)
+
+
+@pytest.mark.skipif(shutil.which("dash") is None, reason="needs dash")
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    "version, told", [("", "another shell than bash"), *((v, f"bash {v}") for v in ("3.2.57(1)", "4.3.48"))]
+)
+def test_another_shell_or_an_old_bash_is_told_in_one_line(script, version, told, tmp_path):
+    """dash stands for both: unlike bash, it takes BASH_VERSION as it is given."""
+    path = ROOT / script
+    done = subprocess.run(
+        ["dash", str(path)], cwd=tmp_path, env={"BASH_VERSION": version}, capture_output=True, text=True
+    )
+    assert one_line_error(done).startswith(f"{path}: error: {told} found") and f"bash {path}" in done.stderr
+    inside = subprocess.run(
+        ["dash", path.name], cwd=path.parent, env={"BASH_VERSION": version}, capture_output=True, text=True
+    )
+    assert one_line_error(inside).startswith(f"{path.name}: error: {told} found")
+
+
+@pytest.mark.parametrize("version", ["4.4.20(1)-release", "5.2.15(1)-release", "10.0"])
+def test_bash_that_is_new_enough(version):
+    check = f". {ROOT / 'tools/need_bash.sh'} && echo fine"
+    done = subprocess.run(["dash", "-c", check], env={"BASH_VERSION": version}, capture_output=True, text=True)
+    assert done.stdout == "fine\n", done.stderr
+
+
+def write_data(recipe, mixture, subsets=("tr", "cv", "tt")):
+    """What stage 0 leaves, as far as run.sh looks at it; the stub makes nothing."""
+    data = recipe.folder / "data"
+    for subset in subsets:
+        (data / subset).mkdir(parents=True)
+        (data / subset / "wav.scp").write_text(f"a {mixture}\nb {mixture}\n")
+    (data / "wav8k").mkdir()
+    (data / "wav8k" / "a.wav").write_text("sound")
+
+
+def test_folders_that_are_moved_together_stay_done(tmp_path):
+    before = tmp_path / "before"
+    for name in ("corpus", "lists"):
+        (before / name).mkdir(parents=True)
+    recipe = Recipe("recipes/wsj0-2mix", before)
+    assert recipe.run(*CORPUS, "--stop-stage", "2").returncode == 0
+    after = before.rename(tmp_path / "after")
+    moved = Recipe("recipes/wsj0-2mix", after)
+    assert moved.run(*CORPUS).returncode == 0
+    assert moved.commands == EVERY_COMMAND[3:]
+
+
+def test_a_checkout_that_is_moved_stays_done(tmp_path):
+    """Everything where it is by default, inside the recipe."""
+    for name in ("egs/mini-2mix", "tools"):
+        shutil.copytree(
+            ROOT / name, tmp_path / "one" / name, ignore=shutil.ignore_patterns("corpus", "data", "exp", "local")
+        )
+    mini = Recipe("egs/mini-2mix", tmp_path, tmp_path / "one")
+    environment = mini.environment()
+
+    def run(checkout):
+        mini.calls_file.unlink(missing_ok=True)
+        run_sh = tmp_path / checkout / "egs/mini-2mix/run.sh"
+        return subprocess.run(
+            ["bash", str(run_sh), "--stop-stage", "1", "--jobs", "1"], env=environment, capture_output=True, text=True
+        )
+
+    assert run("one").returncode == 0 and "one/egs" not in (tmp_path / "one/egs/mini-2mix/data/.done").read_text()
+    (tmp_path / "one").rename(tmp_path / "two")
+    done = run("two")
+    assert done.returncode == 0, done.stderr
+    assert mini.calls == [] and done.stdout.count("skipped") == 2
+
+
+@pytest.mark.parametrize("lost", ["wav8k", "wav8k/a.wav", "cv", "tt/wav.scp"])
+def test_mixtures_that_are_gone_or_empty_are_made_again(recipe, lost):
+    recipe.run(*CORPUS, "--stop-stage", "0", FAKE_FAIL="mix")
+    write_data(recipe, "../wav8k/a.wav")
+    recipe.run(*CORPUS, "--stop-stage", "1")
+    assert recipe.run(*CORPUS, "--stop-stage", "1").returncode == 0 and recipe.calls == []
+    path = recipe.folder / "data" / lost
+    shutil.rmtree(path) if path.is_dir() else path.write_text("") if lost.endswith("scp") else path.unlink()
+    message = one_line_error(recipe.run("--stage", "1"))
+    assert "stage 1 needs stage 0" in message and "is gone or empty; run --stage 0 first" in message
+    assert recipe.calls == []
+    again = recipe.run(*CORPUS, "--stop-stage", "0")
+    assert again.returncode == 0 and recipe.commands == ["mix"] and "is gone or empty" in again.stdout
+
+
+def test_audio_that_a_list_names_elsewhere_and_is_gone(recipe):
+    recipe.run(*CORPUS, "--stop-stage", "0", FAKE_FAIL="mix")
+    audio = recipe.folder / "elsewhere.wav"
+    audio.write_text("sound")
+    write_data(recipe, audio)
+    recipe.run(*CORPUS, "--stop-stage", "1")
+    assert recipe.run("--stop-stage", "1").returncode == 0 and recipe.calls == []
+    audio.unlink()
+    assert f"but {audio} is gone or empty" in one_line_error(recipe.run("--stage", "1"))
+
+
+def test_an_experiment_that_is_gone_is_trained_again(recipe):
+    recipe.run(*CORPUS, "--stop-stage", "0")
+    (recipe.exp / "ann").mkdir(parents=True)
+    (recipe.exp / "ann/model.pt").write_text("weights")
+    recipe.run("--stop-stage", "2")
+    assert recipe.run("--stop-stage", "2").returncode == 0 and recipe.calls == []
+    shutil.rmtree(recipe.exp / "ann")
+    assert "stage 2 needs stage 1 (train the ANN), but" in one_line_error(recipe.run("--stage", "2"))
+    assert recipe.run("--stop-stage", "2").returncode == 0
+    assert recipe.commands == ["train", "convert"]
+
+
+def test_mixtures_made_again_by_the_same_options_are_the_same_data(recipe):
+    recipe.run(*CORPUS, "--stop-stage", "1")
+    shutil.rmtree(recipe.folder / "data")
+    recipe.run(*CORPUS, "--stop-stage", "0")
+    write_data(recipe, "../wav8k/a.wav")  # now with something to name in the marker
+    recipe.run(*CORPUS, "--stop-stage", "0", "--force")
+    assert recipe.run(*CORPUS, "--stop-stage", "1").returncode == 0 and recipe.calls == []
+
+
+def test_a_training_that_has_not_ended_may_go_on_for_more_epochs(recipe):
+    recipe.run(*CORPUS, "--stop-stage", "1", "--set", "ann.lr=1", FAKE_FAIL="spiking_tasnet train")
+    more = ("--stop-stage", "1", "--set", "ann.max_epochs=9", "--set", "ann.lr=1")
+    assert recipe.run(*more).returncode == 0 and recipe.commands == ["train"]
+    assert "set 'ann.max_epochs=9 ann.lr=1 ' there" in one_line_error(recipe.run("--set", "ann.lr=1"))  # it has ended
+
+
+def test_settings_that_change_no_result_may_change(recipe):
+    recipe.run(*CORPUS, "--stop-stage", "1", "--set", "ann.lr=1", FAKE_FAIL="train")
+    result = recipe.run("--stop-stage", "1", "--set", "ann.lr=1", "--set", "data.num_workers=0")
+    assert result.returncode == 0 and recipe.commands == ["train"]
+    assert recipe.calls[0].endswith("--set ann.lr=1 --set data.num_workers=0")
+    assert "set 'ann.lr=1 ' there, ' ' here" in one_line_error(recipe.run("--set", "data.num_workers=0"))
+    recipe.run("--stop-stage", "1", "--name", "plain")
+    recipe.run("--stop-stage", "1", "--name", "plain", "--set", "data.num_workers=0")
+    assert recipe.calls == []

@@ -15,7 +15,7 @@ _env_fail() {
 _env_find_python() {
     local candidate
     for candidate in python3 python3.13 python3.12 python3.11 python3.10 python; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+        if "$candidate" -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
             command -v "$candidate"
             return
         fi
@@ -29,7 +29,9 @@ _env_check_foreign() {
     SPIKING_TASNET_PYTHON=$(command -v -- "$1") \
         || { _env_fail "SPIKING_TASNET_PYTHON=$1: no such program; name a Python that has the packages of setup.py"; return 1; }
     found=$("$SPIKING_TASNET_PYTHON" - 2>&1 <<'PYTHON'
-import importlib, importlib.util, sys
+import sys
+sys.path[:] = filter(None, sys.path)  # before Python 3.11: nothing of the caller's folder
+import importlib, importlib.util
 if sys.version_info < (3, 10):
     sys.exit(f"Python {sys.version.split()[0]} found, 3.10 or newer expected")
 names = "torch torchaudio pytorch_lightning asteroid numpy scipy soundfile librosa matplotlib PIL pesq pystoi yaml tqdm"
@@ -48,9 +50,9 @@ PYTHON
 
 # Check what the build needs. Arguments: the Python to build with.
 _env_check_tools() {
-    "$1" -c 'import ensurepip, venv' 2>/dev/null \
+    "$1" -I -c 'import ensurepip, venv' 2>/dev/null \
         || { _env_fail "$1 has no venv module; install it (Debian, Ubuntu: apt-get install python3-venv)"; return 1; }
-    "$1" -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
+    "$1" -I -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
         || { _env_fail "$1 has no C headers, which pesq needs; install them (Debian, Ubuntu: apt-get install python3-dev)"; return 1; }
     command -v "${CC:-cc}" >/dev/null || command -v gcc >/dev/null \
         || { _env_fail "no C compiler found, and pesq is built from source; install one (Debian, Ubuntu: apt-get install gcc)"; return 1; }
@@ -80,7 +82,7 @@ _env_make() {
     if [ ! -x "$venv/bin/python" ]; then
         python=$(_env_find_python) && _env_check_tools "$python" || return 1
         printf 'tools/env.sh: making %s: some minutes, about 5.5 GB; progress in %s\n' "$venv" "$log" >&2
-        if ! { mkdir -p "$venv" && touch "$venv/.incomplete" && "$python" -m venv "$venv"; }; then
+        if ! { mkdir -p "$venv" && touch "$venv/.incomplete" && "$python" -I -m venv "$venv"; }; then
             _env_fail "$python -m venv $venv failed; see above"
             return 1
         fi
@@ -88,7 +90,7 @@ _env_make() {
         printf 'tools/env.sh: setup.py, pyproject.toml or constraints.txt is new: bringing %s up to date\n' "$venv" >&2
     fi
     rm -f "$venv/.ready"
-    (cd "$root" && PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --no-input \
+    (cd "$root" && PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -I -m pip install --no-input \
         --constraint constraints.txt --editable '.[test,espeak,vision]') >"$log" 2>&1 </dev/null \
         || { _env_fail "pip install failed ($(grep -m1 -i '^error' "$log" || tail -n 1 "$log")); see $log, then run the same command again"; return 1; }
     rm -f "$venv/.incomplete"
@@ -99,6 +101,14 @@ _env_main() {
     local root venv mark
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || return 1
     venv=$root/.venv
+    # No Python started here runs a csv.py or torch.py of the folder it is called from: that folder is neither put on
+    # the path (from Python 3.11 on; spiking_tasnet/__main__.py sees to it before) nor meant by an empty entry of it.
+    export PYTHONSAFEPATH=1
+    while [[ :${PYTHONPATH:-}: == *::* && -n ${PYTHONPATH:-} ]]; do
+        PYTHONPATH=:$PYTHONPATH:
+        PYTHONPATH=${PYTHONPATH//::/:}
+        PYTHONPATH=${PYTHONPATH#:} PYTHONPATH=${PYTHONPATH%:}
+    done
     case ":${PYTHONPATH:-}:" in
         *":$root:"*) ;;
         *) export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" ;;

@@ -3,6 +3,8 @@
 #
 # tools/fetch_mix_lists.sh           fetch them
 # tools/fetch_mix_lists.sh FILE.zip  take them from an archive that you fetched yourself
+# shellcheck source=tools/need_bash.sh
+. "$(dirname "$0")/need_bash.sh"
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -26,7 +28,7 @@ if (($# == 0)); then
     curl --fail --silent --show-error --location --max-time 120 --output "$archive" "$url" \
         || die "$url could not be fetched; fetch it yourself and run $0 FILE.zip"
 fi
-"$SPIKING_TASNET_PYTHON" -m zipfile -e "$archive" "$work/archive" 2>/dev/null \
+"$SPIKING_TASNET_PYTHON" -I -m zipfile -e "$archive" "$work/archive" 2>/dev/null \
     || die "$archive: not a zip archive; fetch $url again"
 mkdir "$work/lists"
 for subset in tr cv tt; do
@@ -36,7 +38,9 @@ for subset in tr cv tt; do
     tr -d '\r' <"$found" >"$work/lists/$name"
 done
 "$SPIKING_TASNET_PYTHON" - "$work"/lists/*.txt <<'PYTHON' || die "$archive: its lists are not those of WSJ0-2mix; fetch $url again"
-import pathlib, sys
+import sys
+sys.path[:] = filter(None, sys.path)
+import pathlib
 from spiking_tasnet.separation.census import is_merl_list
 bad = [path for path in map(pathlib.Path, sys.argv[1:]) if not is_merl_list(path)]
 for path in bad:

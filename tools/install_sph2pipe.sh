@@ -3,6 +3,8 @@
 #
 # tools/install_sph2pipe.sh              fetch it
 # tools/install_sph2pipe.sh FILE.tar.gz  build from an archive that you fetched yourself
+# shellcheck source=tools/need_bash.sh
+. "$(dirname "$0")/need_bash.sh"
 set -euo pipefail
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

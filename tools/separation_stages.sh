@@ -38,6 +38,22 @@ kind_settings() {
     corpus_settings
 }
 
+missing_data() {
+    local list path
+    for list in "$data"/{tr,cv,tt}; do
+        [[ -d $list ]] || continue
+        list=$list/wav.scp
+        [[ -s $list ]] || { printf '%s\n' "$list"; return; }
+        read -r _ path <"$list" || continue
+        case $path in
+            '' | *'|') continue ;;
+            /*) ;;
+            *) path=${list%/*}/$path ;;
+        esac
+        [[ -s $path ]] || { printf '%s\n' "$path"; return; }
+    done
+}
+
 stage_0() {
     make_corpus
     mix_corpus

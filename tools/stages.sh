@@ -16,6 +16,7 @@
 #                    name no corpus (what stage 0 made is then taken as it is); may set default_config and defaults of
 #                    options, and add KEY=VALUE to presets, which come before the user's --set
 #   check_corpus     function, called before stage 0 runs: stops with one line if it has no corpus
+#   missing_data     function: prints a file that the data need and that is not there; may be left out
 #   log_results      function, called after the last stage
 #
 # A recipe's run.sh sources path.sh, which sources its kind, sets
@@ -30,7 +31,8 @@
 #
 # Markers. A stage that starts writes its parameters to `<stage>.begun`; one that ends renames that to `<stage>`. So a
 # marker exists only for a finished stage, and an interrupted one is done again (training goes on from its checkpoint).
-# A stage that starts takes the markers of later stages away, so a marker also vouches for those before.
+# A stage that starts takes the markers of later stages away, so a marker also vouches for those before. A marker names
+# what its stage made; where that is gone or empty, the stage is not done.
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tools/options.sh
@@ -75,15 +77,28 @@ trains() { [[ " $training_stages " == *" $1 "* ]]; }
 
 # Print what decides the outcome of stage $1, one `key=value` a line.
 parameters_of() {
-    local name
-    (($1 == 0)) || printf '%s=%s\n' "$data_title" "$(cksum <"$(marker_of 0)")"
+    local name set_
+    (($1 == 0)) || printf '%s=%s\n' "$data_title" "$(grep -v '^made=' "$(marker_of 0)" | cksum)"
     if trains "$1"; then
         printf 'config=%s\n' "$(cksum <"$config")"
-        printf 'set=%s\n' "$(tr '\n' ' ' <<<"${option[set]:-}")"
+        set_=$(grep -v -e '^data\.num_workers=' -e '^ptl\.cache_mib=' <<<"${option[set]:-}") || true # these change no result
+        printf 'set=%s\n' "$(tr '\n' ' ' <<<"$set_")"
         printf 'seed=%s\n' "${option[seed]:-}"
     fi
-    for name in ${stage_options[$1]}; do printf '%s=%s\n' "$name" "${option[$name]:-}"; done
+    for name in ${stage_options[$1]}; do printf '%s=%s\n' "$name" "$(portable "${option[$name]:-}")"; done
 }
+
+# Print a value of an option; a path beside the data or in the checkout so that it stays the same when they are moved.
+portable() {
+    case $1 in
+        "${data%/*}"/*) printf '%s\n' "${1#"${data%/*}"/}" ;;
+        "${tools%/*}"/*) printf '%s\n' "<checkout>/${1#"${tools%/*}"/}" ;;
+        *) printf '%s\n' "$1" ;;
+    esac
+}
+
+# Leave out how many epochs a training may take.
+without_epochs() { sed -E 's/(^| )[a-z_]+\.max_epochs=[^ ]*/\1/g; s/^ +//; s/ +$//; s/ +/ /g'; }
 
 # Print how the parameters in file $1 differ from those of stage $2: `key: there 'a', here 'b'`.
 difference() {
@@ -91,7 +106,11 @@ difference() {
     local -A there=()
     while IFS='=' read -r key value; do there[$key]=$value; done <"$1"
     while IFS='=' read -r key value; do
-        [[ ${there[$key]:-} == "$value" ]] || printf "%s '%s' there, '%s' here; " "$key" "${there[$key]:-}" "$value"
+        if [[ $key == set && $1 == *.begun ]]; then # it may go on for more epochs; the command checks that
+            value=$(without_epochs <<<"$value")
+            there[set]=$(without_epochs <<<"${there[set]:-}")
+        fi
+        [[ $(portable "${there[$key]:-}") == "$value" ]] || printf "%s '%s' there, '%s' here; " "$key" "${there[$key]:-}" "$value"
     done < <(parameters_of "$2")
 }
 
@@ -107,14 +126,47 @@ same_parameters() {
     [[ -z $differs ]] || die "stage $1 ran with other parameters (${differs%; }, in $2); give $where, or --force to replace its results"
 }
 
-# Stop if a stage before $1 has not finished.
+# Stop if a stage before $1 has not finished, or what it made is gone.
 check_order() {
-    local before
+    local before gone
     for ((before = 0; before < $1; before++)); do
         [[ -f $(marker_of "$before") ]] \
             || die "stage $1 needs stage $before ($(stage_title "$before")), which has not finished ($(marker_of "$before") is missing); run --stage $before first"
+        gone=$(missing_of "$before")
+        [[ -z $gone ]] || die "stage $1 needs stage $before ($(stage_title "$before")), but $gone is gone or empty; run --stage $before first"
     done
 }
+
+# Print the first thing of stage $1, which has finished, that is gone or empty. Its marker names what it made, from the
+# folder of the experiment or of the data.
+missing_of() {
+    local folder=$exp name
+    (($1)) || folder=$data
+    while IFS= read -r name; do
+        has_something "$folder/$name" || { printf '%s\n' "$folder/$name"; return; }
+    done < <(sed -n 's/^made=//p' "$(marker_of "$1")")
+    (($1)) || missing_data
+}
+
+# Say whether $1 is a folder or a file with something in it.
+has_something() {
+    if [[ -d $1 ]]; then [[ -n $(find "$1" -mindepth 1 -print -quit) ]]; else [[ -s $1 ]]; fi
+}
+
+# Print what is there now of what stage $1 makes, one `made=name` a line.
+made_by() {
+    local folder=$exp pattern patterns name
+    (($1)) || folder=$data
+    read -ra patterns <<<"${stage_makes[$1]}"
+    for pattern in "${patterns[@]}"; do
+        while IFS= read -r name; do
+            ! has_something "$folder/$name" || printf 'made=%s\n' "$name"
+        done < <(cd "$folder" && compgen -G "$pattern")
+    done
+}
+
+# Print the first file that the data need and that is not there; a kind of recipe looks into its own.
+missing_data() { :; }
 
 stage_title() { printf '%s\n' "${stage_titles[$1]}"; }
 
@@ -194,14 +246,18 @@ interrupted() {
 
 # Do stage $1, unless it is done.
 do_stage() {
-    local stage=$1 marker code begun=$SECONDS log_file
+    local stage=$1 marker code begun=$SECONDS log_file gone
     marker=$(marker_of "$stage")
     check_order "$stage"
     if [[ -z ${option[force]:-} ]]; then
         if [[ -f $marker ]]; then
             same_parameters "$stage" "$marker"
-            log "stage $stage ($(stage_title "$stage")): done on $(date -r "$marker" '+%F %R'), skipped; --force does it again"
-            return
+            gone=$(missing_of "$stage")
+            if [[ -z $gone ]]; then
+                log "stage $stage ($(stage_title "$stage")): done on $(date -r "$marker" '+%F %R'), skipped; --force does it again"
+                return
+            fi
+            log "stage $stage ($(stage_title "$stage")): done on $(date -r "$marker" '+%F %R'), but $gone is gone or empty"
         fi
         [[ ! -f $marker.begun ]] || same_parameters "$stage" "$marker.begun"
     fi
@@ -218,7 +274,8 @@ do_stage() {
         printf '%s: error: stage %s failed with exit code %s; see %s\n' "$recipe_name" "$stage" "$code" "$log_file" >&2
         exit "$code"
     fi
-    mv -f -- "$marker.begun" "$marker" || die "cannot write $marker; is the disk full, or not yours to write?"
+    { made_by "$stage" >>"$marker.begun" && mv -f -- "$marker.begun" "$marker"; } 2>/dev/null \
+        || die "cannot write $marker; is the disk full, or not yours to write?"
     ((stage)) || exec 9>&- # others may read the data now
     log "stage $stage done in $((SECONDS - begun)) s"
 }
@@ -268,7 +325,7 @@ run_stages() {
     [[ -z ${option[seed]:-} ]] || training+=(--seed "${option[seed]}")
     [[ -z ${option[threads]:-} ]] || training+=(--threads "${option[threads]}")
     export SPIKING_TASNET_RECIPE="$recipe_name/run.sh${*:+ $*}"
-    export PYTHONUNBUFFERED=1 TQDM_MININTERVAL=${TQDM_MININTERVAL:-2}
+    export PYTHONUNBUFFERED=1
     trap 'interrupted 130' INT
     trap 'interrupted 143' TERM
     trap 'interrupted 129' HUP

@@ -72,6 +72,16 @@ check_corpus() {
     [[ -n $corpus_root || -n ${option[download]:-} ]] || die "stage 0 needs --source DIR ($source_help)$or"
 }
 
+missing_data() {
+    local folder
+    folder=$(sed -n 's/^ *"folder": "\(..*\)",\{0,1\}$/\1/p' "$data/dataset.json" 2>/dev/null) || true
+    case $folder in
+        '' | /*) ;;
+        *) folder=$data/$folder ;;
+    esac
+    [[ -z $folder || -d $folder ]] || printf '%s\n' "$folder"
+}
+
 stage_0() {
     cli vision-data --corpus "$corpus" ${corpus_root:+--source "$corpus_root"} --out "$data" \
         ${option[download]:+--download}

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Two synthesised talkers, from nothing to a spiking separation you can listen to. See --help and README.md.
+# shellcheck source=tools/need_bash.sh
+. "$(dirname "$0")/../../tools/need_bash.sh"
 set -euo pipefail
 # shellcheck source=egs/mini-2mix/path.sh
 . "$(dirname "${BASH_SOURCE[0]}")/path.sh"

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # CIFAR-10: AlexNet and VGG (the paper's Tables 1 and 2, Figs. 4 to 6). See --help and README.md.
+# shellcheck source=tools/need_bash.sh
+. "$(dirname "$0")/../../tools/need_bash.sh"
 set -euo pipefail
 # shellcheck source=recipes/cifar10/path.sh
 . "$(dirname "${BASH_SOURCE[0]}")/path.sh"

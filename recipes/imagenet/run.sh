@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # ImageNet: AlexNet and VGG-16 (the paper's Table 1). See --help and README.md.
+# shellcheck source=tools/need_bash.sh
+. "$(dirname "$0")/../../tools/need_bash.sh"
 set -euo pipefail
 # shellcheck source=recipes/imagenet/path.sh
 . "$(dirname "${BASH_SOURCE[0]}")/path.sh"

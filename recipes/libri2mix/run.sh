@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Libri2Mix: the open road to the paper's system. See --help and README.md.
+# shellcheck source=tools/need_bash.sh
+. "$(dirname "$0")/../../tools/need_bash.sh"
 set -euo pipefail
 # shellcheck source=recipes/libri2mix/path.sh
 . "$(dirname "${BASH_SOURCE[0]}")/path.sh"

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # MNIST: the paper's CNN (Table 2) and its autoencoder (Table 3, Fig. 8). See --help and README.md.
+# shellcheck source=tools/need_bash.sh
+. "$(dirname "$0")/../../tools/need_bash.sh"
 set -euo pipefail
 # shellcheck source=recipes/mnist/path.sh
 . "$(dirname "${BASH_SOURCE[0]}")/path.sh"

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # The paper's Table 4: WSJ0-2mix, or any corpus with mixture lists in MERL's format. See --help and README.md.
+# shellcheck source=tools/need_bash.sh
+. "$(dirname "$0")/../../tools/need_bash.sh"
 set -euo pipefail
 # shellcheck source=recipes/wsj0-2mix/path.sh
 . "$(dirname "${BASH_SOURCE[0]}")/path.sh"

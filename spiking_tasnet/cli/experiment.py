@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 Config = TypeVar("Config")
+MOST_THREADS = 1024
 
 
 def add_options(parser: argparse.ArgumentParser, holds: str = "") -> None:
@@ -27,11 +28,22 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
 
 def prepare(args: argparse.Namespace, kind: type[Config]) -> Config:
     """The resolved configuration of this kind; also sets the number of threads."""
-    import torch
-
     from spiking_tasnet.config import read_config
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    set_threads(args.threads)
     seed = [] if args.seed is None else [f"seed={args.seed}"]
     return read_config(kind, args.config, [*args.set, *seed])
+
+
+def set_threads(threads: int) -> None:
+    """Let torch compute on this many threads; 0 leaves the number as it is.
+
+    Raises:
+        ValueError: a number that no computer has.
+    """
+    import torch
+
+    if not 0 <= threads <= MOST_THREADS:
+        raise ValueError(f"--threads {threads} found, 0 (all) to {MOST_THREADS} expected")
+    if threads:
+        torch.set_num_threads(threads)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
 
 from spiking_tasnet import __version__
+from spiking_tasnet.cli.streams import lenient_streams
 
 # command -> (module of this package, one-line help)
 COMMANDS = {
@@ -45,25 +50,79 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code.
+    """Run one command and return its exit code: 0, 1 for an error, 2 for wrong arguments, 130 for Ctrl-C.
 
-    A `ValueError`, `TypeError` or `OSError` is the user's to mend: it is printed as one line. Anything else is
-    a bug of ours and keeps its traceback. `SPIKING_TASNET_DEBUG=1` shows every traceback.
+    What is the user's to mend, a `ValueError`, `TypeError` or `OSError`, memory that does not suffice, a process that
+    was killed or a package that does not load, is printed as one line. Anything else is a bug of ours and keeps its
+    traceback. `SPIKING_TASNET_DEBUG=1` shows every traceback.
     """
-    argv = sys.argv[1:] if argv is None else argv
+    os.environ["PYTHONSAFEPATH"] = "1"  # processes started from here run no csv.py of the caller's folder either
+    with lenient_streams() as stdout, noted_interrupt() as interrupted:
+        code = _run(sys.argv[1:] if argv is None else argv, interrupted)
+        stdout.flush()
+        if stdout.fault is not None and not stdout.reader_gone and not code:
+            print(f"spiking-tasnet: error: standard output: {stdout.fault}; what it printed is lost", file=sys.stderr)
+            code = 1
+        return code
+
+
+def _run(argv: list[str], interrupted: list[int]) -> int:
+    name = "spiking-tasnet"
+    try:
+        _quiet()
+        command = next((word for word in argv if word in COMMANDS), None)
+        args = build_parser(command).parse_args(argv)
+        name = f"spiking-tasnet {args.command}"
+        return args.run(args) or 0
+    except BaseException as error:
+        # Some packages make an error of their own of a Ctrl-C while they are imported.
+        if isinstance(error, KeyboardInterrupt) or (interrupted and isinstance(error, Exception)):
+            print(f"{name}: interrupted", file=sys.stderr)
+            return 130
+        told = _told(error)
+        if told is None or os.environ.get("SPIKING_TASNET_DEBUG"):
+            raise
+        print(f"{name}: error: {' '.join(told.split())}", file=sys.stderr)
+        return 1
+
+
+def _told(error: BaseException) -> str | None:
+    """One line on what the user can mend; None for a bug of ours."""
+    if isinstance(error, MemoryError):
+        return "out of memory; see --help for what makes the work smaller, or use a machine with more"
+    if isinstance(error, RuntimeError):
+        if type(error).__name__ == "BrokenProcessPool":
+            return "a process of the pool was killed, perhaps for want of memory; run it again with fewer --jobs"
+        memory = "out of memory" in str(error) or "t allocate memory" in str(error)
+        return f"out of memory ({str(error).splitlines()[0]})" if memory else None
+    if isinstance(error, ImportError):
+        return f"{error}; install the packages of setup.py (tools/env.sh makes an environment that has them)"
+    return str(error) if isinstance(error, ValueError | TypeError | OSError) else None
+
+
+@contextlib.contextmanager
+def noted_interrupt() -> Iterator[list[int]]:
+    """Yield a list that is empty until Ctrl-C; a package being imported may make an error of its own of it."""
+    found: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        found.append(number)
+        raise KeyboardInterrupt
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield found  # ignored, as in a shell's background job, or somebody else's
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield found
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _quiet() -> None:
+    """Log on stderr, without what packages say of themselves."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # tips, hardware it lacks
     # Said by torchmetrics, which Lightning imports, on every start from Python 3.12 on.
     warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
-    command = next((word for word in argv if word in COMMANDS), None)
-    args = build_parser(command).parse_args(argv)
-    try:
-        return args.run(args) or 0
-    except (ValueError, TypeError, OSError) as error:
-        if os.environ.get("SPIKING_TASNET_DEBUG"):
-            raise
-        print(f"spiking-tasnet {args.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"spiking-tasnet {args.command}: interrupted", file=sys.stderr)
-        return 130

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spiking_tasnet.cli.experiment import set_threads
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -15,10 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Test."""
-    import torch
-
     from spiking_tasnet.vision.evaluate import test_all
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    set_threads(args.threads)
     print(test_all(args.data, args.exp))

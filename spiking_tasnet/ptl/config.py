@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spiking_tasnet.snn import Constraints, SpikingSettings
+from spiking_tasnet.snn.layers import MAX_STEPS
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class PTLConfig:
             raise ValueError("ptl: num_steps, patience and threshold_batches >= 1, max_epochs_per_stage >= 0 expected")
         if not 0 < self.percentile <= 100 or not 0 <= self.v_init < 1:
             raise ValueError("ptl: percentile in (0, 100] and v_init in [0, 1) expected")
+        if self.num_steps > MAX_STEPS:
+            raise ValueError(f"ptl.num_steps: {self.num_steps} found, at most {MAX_STEPS} expected")
         if self.cache_mib < 0 or self.joint_epochs < 0:
             raise ValueError("ptl: cache_mib and joint_epochs of 0 (none) or more expected")
         Constraints(self.weight_bits, self.per_channel, self.fan_in)

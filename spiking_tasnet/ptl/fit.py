@@ -17,7 +17,8 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from spiking_tasnet.memory import keep_freed_memory
 from spiking_tasnet.ptl.history import History
-from spiking_tasnet.ptl.resume import EpochCheckpoint
+from spiking_tasnet.ptl.loaders import loader_faults
+from spiking_tasnet.ptl.resume import EpochCheckpoint, find_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def fit(
     Args:
         module: logs `metrics`.
         data: loaders.
-        out: gets history.csv and last.ckpt.
+        out: gets history.csv and last.ckpt, and the checkpoint of the epoch before.
         callbacks: whose state a resumed run takes up.
         metrics: columns of the history.
         describe: a row of the history in words.
@@ -53,10 +54,13 @@ def fit(
     Raises:
         KeyboardInterrupt: the user stopped it; the next call goes on.
         SystemExit: with code 143, a SIGTERM did; the next call goes on too.
+        ValueError: an item that a loader process cannot read, or no checkpoint there is whole.
+        OSError: loader processes lack shared memory.
     """
     keep_freed_memory()
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, history = out / "last.ckpt", History(out / "history.csv", metrics, describe)
+    going_on = find_checkpoint(checkpoint)
     bar = sys.stderr.isatty()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -75,15 +79,20 @@ def fit(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
-        if checkpoint.exists():
-            logger.info("going on from %s", checkpoint)
+        if going_on:
+            logger.info("going on from %s", going_on)
         try:
-            trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint.exists() else None, weights_only=True)
+            with loader_faults():
+                trainer.fit(module, data, ckpt_path=str(going_on) if going_on else None, weights_only=True)
         except SIGTERMException:  # Lightning's exit code would be 0, as of a training that is done
             raise SystemExit(128 + signal.SIGTERM) from None
         except SystemExit:  # so Lightning ends on Ctrl-C, with the exit code of a failure
             if not trainer.interrupted:
                 raise
+        except Exception:
+            if trainer.received_sigterm:  # the signal reached the loader processes first
+                raise SystemExit(128 + signal.SIGTERM) from None
+            raise
     if trainer.interrupted:
         raise KeyboardInterrupt
     return {

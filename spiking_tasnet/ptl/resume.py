@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,10 @@ import pytorch_lightning as pl
 import torch
 
 from spiking_tasnet.files import whole_file
+from spiking_tasnet.plain_file import read_plain
+
+logger = logging.getLogger(__name__)
+PARTS = ("epoch", "state_dict", "callbacks", "optimizer_states", "lr_schedulers", "pytorch-lightning_version")
 
 
 class EpochCheckpoint(pl.Callback):
@@ -21,7 +27,7 @@ class EpochCheckpoint(pl.Callback):
     the training in epochs, not in steps.
 
     Args:
-        path: the file; the previous one is replaced in one rename.
+        path: the file; the one of the epoch before stays beside it (see `find_checkpoint`).
     """
 
     def __init__(self, path: str | Path):
@@ -45,8 +51,10 @@ class EpochCheckpoint(pl.Callback):
             return
         self._epoch, self._saving = trainer.current_epoch, True
         try:
-            with whole_file(self.path) as temporary:
+            with whole_file(self.path, durable=True) as temporary:
                 trainer.save_checkpoint(temporary, weights_only=False)
+                if self.path.exists():
+                    os.replace(self.path, previous_checkpoint(self.path))
         finally:
             self._saving = False
 
@@ -65,3 +73,54 @@ class EpochCheckpoint(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep them until training starts."""
         self._epoch, self._random = state_dict["epoch"], state_dict["random"]
+
+
+def previous_checkpoint(path: Path) -> Path:
+    """Where the checkpoint of the epoch before lies."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def find_checkpoint(path: str | Path) -> Path | None:
+    """The checkpoint to go on from: the newest that is whole. A damaged one is replaced by that of the epoch before.
+
+    A run that goes on from the epoch before only does that epoch again, and ends the same.
+
+    Args:
+        path: of `EpochCheckpoint`.
+
+    Returns:
+        `path`; where it is damaged (with a warning) or not there, the one of the epoch before; None if neither is.
+
+    Raises:
+        ValueError: no checkpoint that is there is whole.
+    """
+    path, faults = Path(path), []
+    for place in (path, previous_checkpoint(path)):
+        if not place.exists():
+            continue
+        try:
+            _check(place)
+        except ValueError as error:
+            faults.append(str(error))
+            continue
+        if faults:
+            logger.warning("%s; going on from the epoch before", faults[0])
+            os.replace(place, path)  # the next epoch keeps this one beside it, not the damaged one
+            return path
+        return place
+    if faults:
+        raise ValueError(faults[0])
+    return None
+
+
+def _check(path: Path) -> None:
+    advice = f"remove {path.parent} to train anew (run.sh: --force)"
+    contents = read_plain(path, "a checkpoint", advice)
+    if not isinstance(contents, dict) or any(part not in contents for part in PARTS):
+        raise ValueError(f"{path}: not a checkpoint of this toolkit: a part is missing; {advice}")
+
+
+def remove_checkpoints(path: str | Path) -> None:
+    """Remove the checkpoints of a training that is over: several times the model, and of no use any more."""
+    for place in (Path(path), previous_checkpoint(Path(path))):
+        place.unlink(missing_ok=True)

@@ -7,6 +7,22 @@ from dataclasses import dataclass, field
 
 from spiking_tasnet.ptl.config import PTLConfig
 
+MOST = {  # far above what anybody trains; beyond, a slip of the pen
+    "n_src": 8,
+    "sample_rate": 192_000,
+    "n_filters": 65_536,
+    "kernel_size": 65_536,
+    "stride": 65_536,
+    "bn_chan": 65_536,
+    "hid_chan": 65_536,
+    "conv_kernel_size": 1_001,
+    "n_blocks": 20,  # dilation 2**19
+}
+MOST_WEIGHTS = 10**9  # 4 GB, four times that in training; the paper's network has 9 million
+MOST_WORKERS = 256
+MOST_SEGMENTS = 10_000  # a batch
+MOST_AUDIO = 24 * 3600.0  # seconds a batch
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -37,12 +53,21 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Check every size."""
         for item in dataclasses.fields(self):
-            if getattr(self, item.name) < 1:
-                raise ValueError(f"model.{item.name}: {getattr(self, item.name)} found, at least 1 expected")
+            value, most = getattr(self, item.name), MOST[item.name]
+            if not 1 <= value <= most:
+                raise ValueError(f"model.{item.name}: {value} found, at least 1 expected, at most {most}")
         if self.conv_kernel_size % 2 == 0:
             raise ValueError(f"model.conv_kernel_size: {self.conv_kernel_size} found, an odd number expected")
         if self.stride > self.kernel_size:
             raise ValueError(f"model.stride: {self.stride} found, at most kernel_size ({self.kernel_size}) expected")
+        if self.n_weights > MOST_WEIGHTS:
+            raise ValueError(f"model: sizes of {self.n_weights:,} weights found, at most {MOST_WEIGHTS:,} expected")
+
+    @property
+    def n_weights(self) -> int:
+        """Weights of all convolutions, without biases."""
+        coder = self.n_filters * (2 * self.kernel_size + self.bn_chan + self.n_src * self.hid_chan)
+        return coder + self.conv_kernel_size * self.hid_chan * (self.bn_chan + (self.n_blocks - 1) * self.hid_chan)
 
 
 @dataclass(frozen=True)
@@ -69,6 +94,13 @@ class DataConfig:
         """Check ranges."""
         if self.segment <= 0 or self.batch_size < 1 or min(self.num_workers, self.limit_train, self.limit_dev) < 0:
             raise ValueError("data: segment > 0, batch_size >= 1 and the others >= 0 expected")
+        if self.num_workers > MOST_WORKERS:
+            raise ValueError(f"data.num_workers: {self.num_workers} found, at most {MOST_WORKERS} expected")
+        if self.batch_size > MOST_SEGMENTS or self.segment * self.batch_size > MOST_AUDIO:
+            raise ValueError(
+                f"data: batch_size {self.batch_size} and segment {self.segment:g} s found, at most {MOST_SEGMENTS} "
+                f"segments and {MOST_AUDIO:g} s of audio a batch expected"
+            )
 
 
 @dataclass(frozen=True)
@@ -192,3 +224,11 @@ class Config:
     snn: TrainConfig = field(default_factory=TrainConfig)
     ptl: PTLConfig = field(default_factory=PTLConfig)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the seed, and what sections say together."""
+        if self.seed < 0:
+            raise ValueError(f"seed: {self.seed} found, 0 or more expected")
+        samples, shortest = round(self.data.segment * self.model.sample_rate), self.model.kernel_size
+        if samples < shortest:
+            raise ValueError(f"data.segment: {samples} samples found, at least model.kernel_size ({shortest}) expected")

@@ -65,6 +65,13 @@ class Segments(Dataset):
         """Number of segments an epoch."""
         return len(self.keys)
 
+    def contents(self) -> list[str]:
+        """A line per mixture: its name, talkers and length."""
+        return [
+            f"{utterance.id} {' '.join(utterance.speakers)} {length}\n"
+            for utterance, length in zip(self.utterances, self.lengths, strict=True)
+        ]
+
     @property
     def talkers(self) -> set[str]:
         """Who is heard."""
@@ -108,7 +115,10 @@ class Segments(Dataset):
         return item
 
     def _read(self, path: Path, offset: int) -> np.ndarray:
-        samples, _ = soundfile.read(path, frames=self.n_samples, start=offset, dtype="float32")
+        try:
+            samples, _ = soundfile.read(path, frames=self.n_samples, start=offset, dtype="float32")
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"{path}: cannot be read ({error}); run stage 0 again") from None
         return np.pad(samples, (0, self.n_samples - len(samples)))
 
 

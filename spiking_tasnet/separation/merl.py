@@ -152,10 +152,11 @@ def _level(path: Path, sample_rate: int) -> float:
 
 def _check_numbers(paths: dict[str, Path], lists: dict[str, list[MixLine]]) -> None:
     """A network separates one number of talkers, so the three lists mix the same."""
-    number = len(lists["tr"][0].paths)
+    first = next(iter(lists))
+    number = len(lists[first][0].paths)
     for subset, lines in lists.items():
         if len(lines[0].paths) != number:
             raise ValueError(
                 f"{paths[subset]}: mixtures of {len(lines[0].paths)} talkers found, {number} expected, as in "
-                f"{paths['tr'].name}; name lists of one kind by --mix-lists"
+                f"{paths[first].name}; name lists of one kind by --mix-lists"
             )

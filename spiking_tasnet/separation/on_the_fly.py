@@ -7,6 +7,7 @@ whatever the number of loader processes.
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -68,6 +69,11 @@ class MixedOnTheFly(Dataset):
     def __len__(self) -> int:
         """Items per epoch."""
         return self.n_items
+
+    def contents(self) -> list[str]:
+        """A line per utterance of speech and noise: its file's name, talker and length."""
+        clips = self.speech.clips + (self.noise.clips if self.noise else [])
+        return [f"{Path(clip.path).name} {clip.talker} {clip.n_samples}\n" for clip in clips]
 
     @property
     def talkers(self) -> set[str]:

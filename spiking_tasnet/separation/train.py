@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
-from spiking_tasnet.config import save_config
 from spiking_tasnet.files import write_json
-from spiking_tasnet.ptl import BestState, MovingAverage, ProgressiveTandemLearning, fit, run_facts
+from spiking_tasnet.ptl import (
+    BestState,
+    MovingAverage,
+    ProgressiveTandemLearning,
+    claimed,
+    fingerprint,
+    fit,
+    run_facts,
+)
+from spiking_tasnet.ptl.claim import outcome_settings
 from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.module import SeparationModule
@@ -18,6 +28,7 @@ from spiking_tasnet.separation.network import TasNet, load_model, save_model
 from spiking_tasnet.separation.residual import add_residuals, fold_residuals
 
 logger = logging.getLogger(__name__)
+ALWAYS = ("model", "data", "mixing", "seed")  # sections that decide every training
 
 
 def train_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
@@ -30,6 +41,10 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
 
     Returns:
         The path of the model.
+
+    Raises:
+        ValueError: another training is at work in `exp_dir/ann`, or was, with other settings or data; or the network
+            diverged.
     """
     pl.seed_everything(config.seed, verbose=False)
     network = TasNet(config.model)
@@ -39,7 +54,9 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
     stop = EarlyStopping("val_loss", patience=config.ann.stop_after, check_on_train_epoch_end=True)
     average = MovingAverage(config.ann.average) if config.ann.average else None
     callbacks = [*([average] if average else []), BestState(average=average), stop]
-    return _fit(config, config.ann, module, data_dir, exp_dir / "ann", callbacks)
+    out, data = exp_dir / "ann", _data(config, config.ann, data_dir)
+    with claimed(out, config, _deciding("ann"), {"data": _data_fingerprint(data)}):
+        return _fit(config, config.ann, module, data, out, callbacks)
 
 
 def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
@@ -50,7 +67,8 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
 
     Raises:
         FileNotFoundError: no ANN.
-        ValueError: the ANN has other sizes than the configuration says; or the epochs did not suffice for all stages.
+        ValueError: the ANN has other sizes than the configuration says; the epochs did not suffice for all stages;
+            another conversion is at work in `exp_dir/snn`, or was, with other settings, data or ANN.
     """
     source = exp_dir / "ann" / "model.pt"
     if not source.exists():
@@ -62,25 +80,32 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
         raise ValueError(f"{source}: an ANN of other sizes found than the configuration says; run stage 1 again")
     pl.seed_everything(config.seed, verbose=False)
     ptl = ProgressiveTandemLearning(config.ptl)
-    out = exp_dir / "snn"
+    out, data = exp_dir / "snn", _data(config, config.snn, data_dir)
+    origin = {"data": _data_fingerprint(data), "ANN": fingerprint(network)}
     teacher = load_model(source).requires_grad_(False) if config.snn.distil else None
     module = SeparationModule(network, config.snn, teacher=teacher)
-    path = _fit(config, config.snn, module, data_dir, out, [ptl])
-    if not ptl.finished:
-        path.unlink()
-        raise ValueError(
-            f"{len(ptl.records)} PTL stages done when snn.max_epochs = {config.snn.max_epochs} were over, "
-            "all expected; raise snn.max_epochs and run stage 2 again: it goes on where it stopped"
-        )
-    stages = [vars(record) | {"layer": record.layer.removeprefix("network.")} for record in ptl.records]
-    write_json(out / "stages.json", stages)
+    with claimed(out, config, _deciding("snn", "ptl"), origin):
+        path = _fit(config, config.snn, module, data, out, [ptl])
+        if not ptl.finished:
+            path.unlink()
+            raise ValueError(
+                f"{len(ptl.records)} PTL stages done when snn.max_epochs = {config.snn.max_epochs} were over, "
+                "all expected; raise snn.max_epochs and run stage 2 again: it goes on where it stopped"
+            )
+        stages = [vars(record) | {"layer": record.layer.removeprefix("network.")} for record in ptl.records]
+        write_json(out / "stages.json", stages, durable=True)
     return path
 
 
-def _fit(
-    config: Config, schedule: TrainConfig, module: SeparationModule, data_dir: Path, out: Path, callbacks: list
-) -> Path:
-    data = SeparationData(
+def _deciding(*sections: str) -> Callable[[Config], dict[str, Any]]:
+    """The part of a configuration that decides a training: model, data, seed, and the sections of its own."""
+    return lambda config: {
+        name: value for name, value in outcome_settings(config).items() if name in (*ALWAYS, *sections)
+    }
+
+
+def _data(config: Config, schedule: TrainConfig, data_dir: Path) -> SeparationData:
+    return SeparationData(
         data_dir,
         config.data,
         config.model.sample_rate,
@@ -89,8 +114,21 @@ def _fit(
         mixing=config.mixing,
         n_src=config.model.n_src,
     )
-    out.mkdir(parents=True, exist_ok=True)
-    save_config(config, out / "config.yaml")
+
+
+def _data_fingerprint(data: SeparationData) -> str:
+    """A digest of what is trained on, wherever it lies: names, talkers and lengths."""
+    return fingerprint(*(line for part in (data.train, data.dev) for line in part.contents()))
+
+
+def _fit(
+    config: Config,
+    schedule: TrainConfig,
+    module: SeparationModule,
+    data: SeparationData,
+    out: Path,
+    callbacks: list[pl.Callback],
+) -> Path:
     facts = run_facts(config.seed) | fit(
         module,
         data,
@@ -108,7 +146,7 @@ def _fit(
         "train_hours_audio": round(data.train.hours, 3),
     }
     fold_residuals(module.network)
-    write_json(out / "run.json", facts)
+    write_json(out / "run.json", facts, durable=True)
     save_model(out / "model.pt", module.network.eval())
     logger.info("%s written", out / "model.pt")
     return out / "model.pt"

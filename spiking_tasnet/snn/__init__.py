@@ -10,7 +10,7 @@ layers      the layer that is analog first and spiking once converted
 network     find convertible layers, make plain torch networks convertible
 convert     conversion of a layer, and of a network without training
 energy      MACs, synaptic operations, energy
-export      a converted network in one file of arrays, and its check
+export      a converted network in one file of arrays, and its check; export_fields: what is in it
 kernels     the simulation behind one interface
 """
 

@@ -36,13 +36,12 @@ import torch
 from torch import Tensor, nn
 
 from spiking_tasnet.snn.constraints import Constraints, violations
+from spiking_tasnet.snn.export_fields import ROLES, Fields, export_fault
 from spiking_tasnet.snn.kernels import FRACTION_BITS
 from spiking_tasnet.snn.layers import ConvertibleLayer
 from spiking_tasnet.snn.network import TRANSPARENT, LayerReport
 
 FORMAT = "spiking_tasnet.snn.export 1"
-ROLES = ("encoding", "spiking", "readout")
-Fields = dict[str, np.ndarray]
 
 
 def export_network(network: nn.Module, path: str | os.PathLike) -> list[LayerReport]:
@@ -135,10 +134,16 @@ def read_export(path: str | os.PathLike) -> dict[str, Fields]:
         raise ValueError(f"{path}: not a file of arrays ({error}); export the network again") from None
     if str(arrays.get("format")) != FORMAT:
         raise ValueError(f"{path}: an export of another program or version found; export the network again")
+    names = arrays.get("layers")
+    if names is None or names.ndim != 1 or names.dtype.kind != "U" or not len(names):
+        raise ValueError(f"{path}: no names of layers found; export the network again")
     layers = {}
-    for number, name in enumerate(arrays["layers"]):
+    for number, name in enumerate(names):
         prefix = f"{number}."
         own = {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
+        fault = export_fault(own)
+        if fault:
+            raise ValueError(f"{path}: layer {str(name)!r}: {fault}; export the network again")
         layers[str(name)] = own
     return layers
 

@@ -16,6 +16,8 @@ from spiking_tasnet.snn.operators import check_operator, out_channels, scale_inp
 from spiking_tasnet.snn.roles import ROLES
 from spiking_tasnet.snn.spikes import Spikes
 
+MAX_STEPS = 100_000  # of a simulation; literature ends at some thousands
+
 
 class ConvertibleLayer(nn.Module):
     """A layer that progressive tandem learning can convert; compose networks of these.
@@ -227,7 +229,12 @@ class ConvertibleLayer(nn.Module):
         return {name: getattr(self, name) for name in names} | {"constraints": dataclasses.asdict(self.constraints)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take up the role of a checkpoint; a folded batch norm stops training."""
+        """Take up the role of a checkpoint; a folded batch norm stops training.
+
+        Raises:
+            ValueError: what no conversion leaves: the checkpoint was changed by hand.
+        """
+        _check_state(state, self.threshold)
         self.role, self.num_steps, self.v_init = state["role"], state["num_steps"], state["v_init"]
         self.decay, self.spread = state.get("decay", 1.0), state.get("spread", False)
         self.folded = state.get("folded", self.role != "analog")
@@ -241,3 +248,19 @@ class ConvertibleLayer(nn.Module):
         if self.role in ("analog", "readout"):
             return self.role
         return f"{self.role}, num_steps={self.num_steps}, threshold={self.threshold.mean():.4g}"
+
+
+def _check_state(state: Any, threshold: Tensor) -> None:
+    """Refuse an extra state that `get_extra_state` never gives."""
+    if not isinstance(state, dict) or state.get("role") not in ROLES:
+        raise ValueError(f"the state of a layer without a role found, one of {', '.join(ROLES)} expected")
+    role, steps, v_init, decay = state["role"], state.get("num_steps"), state.get("v_init"), state.get("decay", 1.0)
+    spikes = role not in ("analog", "readout")
+    if type(steps) is not int or not (1 if spikes else 0) <= steps <= MAX_STEPS:
+        raise ValueError(f"num_steps {steps!r} of a layer that is {role} found, 1 to {MAX_STEPS} expected")
+    if not isinstance(v_init, float | int) or not isinstance(decay, float | int):
+        raise ValueError(f"v_init {v_init!r} and decay {decay!r} of a layer that is {role} found, numbers expected")
+    if not 0 <= v_init < 1 or not 0 < decay <= 1:
+        raise ValueError(f"v_init {v_init}, decay {decay} found; 0 <= v_init < 1 and 0 < decay <= 1 expected")
+    if spikes and not bool((threshold > 0).all()):
+        raise ValueError(f"a threshold of zero or less of a layer that is {role} found, more than zero expected")

@@ -8,6 +8,7 @@ Training:
 config        an experiment's settings
 networks      the paper's networks as convertible layers
 module        the LightningModule
+deciding      which settings decide which result
 runs          stages 1 to 3: the ANN, its conversion, the methods compared
 
 Results:

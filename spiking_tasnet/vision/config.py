@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from spiking_tasnet.ptl import PTLConfig
+from spiking_tasnet.snn.layers import MAX_STEPS
 from spiking_tasnet.vision.networks import NETWORKS
+
+# Far above what anybody trains; beyond, a slip of the pen.
+MOST_WIDTH = 8
+MOST_IMAGES = 100_000  # a batch
+MOST_WORKERS = 256
+MOST_SHIFT = 1_000
 
 
 @dataclass(frozen=True)
@@ -26,8 +33,8 @@ class ModelConfig:
         """Check the name and ranges."""
         if self.network not in NETWORKS:
             raise ValueError(f"model.network: {self.network!r} found, one of {', '.join(NETWORKS)} expected")
-        if self.width <= 0 or not 0 <= self.dropout < 1:
-            raise ValueError("model: width > 0 and dropout in [0, 1) expected")
+        if not 0 < self.width <= MOST_WIDTH or not 0 <= self.dropout < 1:
+            raise ValueError(f"model: width above 0, at most {MOST_WIDTH}, and dropout in [0, 1) expected")
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,13 @@ class DataConfig:
             raise ValueError("data: batch_size >= 2 (batch norm needs two) and val_part in (0, 1) expected")
         if min(self.limit_train, self.limit_val, self.limit_test, self.shift, self.num_workers) < 0:
             raise ValueError("data: limits, shift and num_workers >= 0 expected")
+        if self.batch_size > MOST_IMAGES or self.num_workers > MOST_WORKERS or self.shift > MOST_SHIFT:
+            raise ValueError(
+                f"data: batch_size {self.batch_size}, num_workers {self.num_workers} and shift {self.shift} found, "
+                f"at most {MOST_IMAGES}, {MOST_WORKERS} and {MOST_SHIFT} expected"
+            )
+        if self.split_seed < 0:
+            raise ValueError(f"data.split_seed: {self.split_seed} found, 0 or more expected")
 
 
 @dataclass(frozen=True)
@@ -113,8 +127,10 @@ class RivalConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        if not 0 < self.lif_decay <= 1 or self.rate_steps < 1 or not 0 < self.rate_percentile <= 100:
-            raise ValueError("rivals: lif_decay in (0, 1], rate_steps >= 1, rate_percentile in (0, 100] expected")
+        if not 0 < self.lif_decay <= 1 or not 0 < self.rate_percentile <= 100:
+            raise ValueError("rivals: lif_decay in (0, 1] and rate_percentile in (0, 100] expected")
+        if not 1 <= self.rate_steps <= MAX_STEPS:
+            raise ValueError(f"rivals.rate_steps: {self.rate_steps} found, 1 to {MAX_STEPS} expected")
         if self.rate_images < 0:
             raise ValueError("rivals: rate_images >= 0 expected")
 
@@ -144,7 +160,9 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check what sections say together."""
+        """Check the seed, and what sections say together."""
+        if self.seed < 0:
+            raise ValueError(f"seed: {self.seed} found, 0 or more expected")
         if "stage" in (self.ann.schedule, self.end_to_end.schedule):
             raise ValueError("schedule: 'stage' found outside snn; only the conversion has stages")
         if self.snn.schedule == "stage" and not self.ptl.max_epochs_per_stage:

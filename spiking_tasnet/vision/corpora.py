@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
+import shutil
 import tarfile
 import tempfile
 import zlib
@@ -16,12 +18,13 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from tqdm import tqdm
 
 from spiking_tasnet.files import read_json, whole_file, write_json
+from spiking_tasnet.progress import track
 
 logger = logging.getLogger(__name__)
 PARTS = ("train", "test")
+UNPACKED = ".unpacked."  # beginning of a temporary folder
 EXPECTED = {"mnist": (60000, 10000), "cifar10": (50000, 10000), "imagenet": (1281167, 50000)}
 IDX = {
     part: (f"{name}-images-idx3-ubyte", f"{name}-labels-idx1-ubyte")
@@ -41,7 +44,7 @@ class Corpus:
         counts: training and test images.
         mean: a channel, over the training set, of pixels from 0 to 1.
         std: the same.
-        folder: of the images, where they are read from disk; else empty.
+        folder: of the images, where they are read from disk, absolute or from the data folder; else empty.
     """
 
     corpus: str
@@ -74,9 +77,9 @@ def prepare(corpus: str, source: Path | None, out: Path, download: bool = False)
     if source is None or not source.is_dir():
         raise FileNotFoundError(f"{source}: no such folder; --source names the folder of {corpus}")
     if corpus == "imagenet":
-        found = _imagenet(source)
+        found = _imagenet(source, out)
     else:
-        arrays = {part: (_mnist if corpus == "mnist" else _cifar10)(source, part) for part in PARTS}
+        arrays = {part: _mnist(source, part) if corpus == "mnist" else _cifar10(source, part, out) for part in PARTS}
         for part, (images, labels) in arrays.items():
             for kind, values in (("images", images), ("labels", labels)):
                 with whole_file(out / f"{part}_{kind}.npy") as temporary:
@@ -174,7 +177,8 @@ def _idx(source: Path, name: str) -> np.ndarray:
     raise FileNotFoundError(f"{source}: no {name} or {name}.gz there or under MNIST/raw; --source names MNIST's folder")
 
 
-def _cifar10(source: Path, part: str) -> Arrays:
+def _cifar10(source: Path, part: str, out: Path) -> Arrays:
+    """One part; what has to be unpacked lies beside the result meanwhile."""
     if (source / "cifar-10-batches-py").is_dir():
         batches = torchvision().datasets.CIFAR10(str(source), train=part == "train")
         return batches.data.transpose(0, 3, 1, 2).copy(), np.asarray(batches.targets, np.int64)
@@ -182,7 +186,9 @@ def _cifar10(source: Path, part: str) -> Arrays:
         return _folder_arrays(source / part)
     archive = source / f"{part}.tar.gz"
     if archive.is_file():
-        with tempfile.TemporaryDirectory() as folder:
+        for left in out.glob(f"{UNPACKED}*"):  # by a killed run
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=UNPACKED, dir=out) as folder:
             try:
                 with tarfile.open(archive) as opened:
                     opened.extractall(folder, filter="data")
@@ -201,13 +207,13 @@ def _folder_arrays(folder: Path) -> Arrays:
     images = torchvision().datasets.ImageFolder(str(folder), transform=np.asarray)
     if tuple(images.classes) != CIFAR10_CLASSES:
         raise ValueError(f"{folder}: classes {', '.join(images.classes)} found, {', '.join(CIFAR10_CLASSES)} expected")
-    stacked = np.stack([image for image, _ in tqdm(images, desc=folder.name, disable=None)])
+    stacked = np.stack([image for image, _ in track(images, len(images), folder.name, "image")])
     if stacked.shape[1:] != (32, 32, 3):
         raise ValueError(f"{folder}: images of {stacked.shape[1:]} found, (32, 32, 3) expected")
     return stacked.transpose(0, 3, 1, 2).copy(), np.asarray(images.targets, np.int64)
 
 
-def _imagenet(source: Path) -> Corpus:
+def _imagenet(source: Path, out: Path) -> Corpus:
     for part in ("train", "val"):
         if not (source / part).is_dir():
             raise FileNotFoundError(f"{source}: no {part}/ there; --source names a folder with train/ and val/")
@@ -216,4 +222,10 @@ def _imagenet(source: Path) -> Corpus:
         raise ValueError(f"{source}: {len(parts[0].classes)} classes in train/, {len(parts[1].classes)} others in val/")
     counts = tuple(len(part) for part in parts)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision states them
-    return Corpus("imagenet", (3, 224, 224), tuple(parts[0].classes), counts, mean, std, str(source.resolve()))
+    return Corpus("imagenet", (3, 224, 224), tuple(parts[0].classes), counts, mean, std, _portable(source, out))
+
+
+def _portable(source: Path, out: Path) -> str:
+    """The folder of the images: from the data folder where they lie beside it, so that both can be moved together."""
+    source, out = source.resolve(), out.resolve()
+    return os.path.relpath(source, out) if source.is_relative_to(out.parent) else str(source)

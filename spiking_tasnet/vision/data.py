@@ -126,7 +126,9 @@ class VisionData(pl.LightningDataModule):
 
     def _images(self, part: str, training: bool) -> Dataset:
         if self.corpus.folder:
-            folder = Path(self.corpus.folder) / ("train" if part == "train" else "val")
+            folder = self.data_dir / self.corpus.folder / ("train" if part == "train" else "val")
+            if not folder.is_dir():
+                raise FileNotFoundError(f"{folder}: the images are gone; run stage 0 again and name them by --source")
             return FolderImages(folder, self.corpus, training=training)
         images, labels = (np.load(self.data_dir / f"{part}_{kind}.npy", mmap_mode="r") for kind in ("images", "labels"))
         return ArrayImages(images, labels, self.config, self.corpus, training=training, seed=self.seed)

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from spiking_tasnet.config import read_config
 from spiking_tasnet.files import read_json, write_json
-from spiking_tasnet.ptl import simulate_rate
+from spiking_tasnet.progress import track
+from spiking_tasnet.ptl import loader_faults, simulate_rate
 from spiking_tasnet.snn import convertible_layers, record_cost
 from spiking_tasnet.snn.energy import total_cost
 from spiking_tasnet.vision.config import Config
@@ -93,7 +93,7 @@ def test_all(data_dir: Path, exp_dir: Path) -> Path:
     if not methods:
         raise FileNotFoundError(f"{exp_dir}: no trained network there; stages 1 to 3 make them")
     results = {}
-    for method in tqdm(methods, desc="test", disable=None):
+    for method in track(methods, len(methods), "test", "method"):
         results[method] = test_method(data_dir, exp_dir / method)
         logger.info("%s: %s", method, ", ".join(f"{k} {v:.4g}" for k, v in results[method].items() if k in SCORES))
     write_json(exp_dir / "results.json", results)
@@ -108,13 +108,13 @@ def test_method(data_dir: Path, folder: Path) -> dict[str, Any]:
     reconstruct = config.model.network == "autoencoder"
     run = read_json(folder / "run.json")
     steps = next((layer.num_steps for layer in convertible_layers(network).values() if layer.num_steps), 0)
-    if run["method"] == "rate":
-        found = test_rate_coded(
-            network, _moved(data.test_dataloader(config.rivals.rate_images)), reconstruct, config.rivals.rate_steps
-        )
-        steps = config.rivals.rate_steps
-    else:
-        found = test_network(network, _moved(data.test_dataloader()), reconstruct)
+    with loader_faults():
+        if run["method"] == "rate":
+            images = _moved(data.test_dataloader(config.rivals.rate_images))
+            found = test_rate_coded(network, images, reconstruct, config.rivals.rate_steps)
+            steps = config.rivals.rate_steps
+        else:
+            found = test_network(network, _moved(data.test_dataloader()), reconstruct)
     return found | {"num_steps": steps, "epochs": run["epochs"], "hours": run.get("hours", 0.0)}
 
 

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
+from functools import partial
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from spiking_tasnet.config import save_config
 from spiking_tasnet.files import write_json
-from spiking_tasnet.ptl import BestState, EndToEnd, ProgressiveTandemLearning, fit, run_facts
+from spiking_tasnet.ptl import (
+    BestState,
+    EndToEnd,
+    ProgressiveTandemLearning,
+    claimed,
+    fingerprint,
+    fit,
+    loader_faults,
+    run_facts,
+)
 from spiking_tasnet.snn import Constraints, convert
 from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS
 from spiking_tasnet.vision.config import Config, TrainConfig
 from spiking_tasnet.vision.data import VisionData
+from spiking_tasnet.vision.deciding import deciding, needs_ann
 from spiking_tasnet.vision.module import VisionModule
 from spiking_tasnet.vision.networks import build_network, load_model, save_model
 
@@ -30,7 +41,6 @@ METHODS = {
     "rate": "rate-coded conversion",
     "primitive": "conversion without training",
 }
-END_TO_END = ("tandem", "surrogate", "lif")  # all layers at once
 THRESHOLD_BATCHES = 10  # of conversions that do not train: as many images as set thresholds in the literature
 
 
@@ -49,7 +59,8 @@ def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: 
 
     Raises:
         FileNotFoundError: no ANN where the method converts one, or stage 0 did not run.
-        ValueError: an unknown method; the ANN is another than the configuration says; the epochs did not suffice.
+        ValueError: an unknown method; the ANN is another than the configuration says; the epochs did not suffice;
+            another training is at work in `exp_dir/<method>`, or was, with other settings, data or ANN.
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r} found, one of {', '.join(METHODS)} expected")
@@ -62,27 +73,29 @@ def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: 
         "n_classes": len(data.corpus.classes),
     }
     del arguments["network"]
+    origin = {"data": _data_fingerprint(data)}
     if needs_ann(method, config):
         network = _trained_ann(ann or exp_dir / "ann" / "model.pt", arguments)
+        origin["ANN"] = fingerprint(network)
     else:
         network = build_network(**arguments | {"image": data.corpus.image})
-    out.mkdir(parents=True, exist_ok=True)
-    save_config(config, out / "config.yaml")
-    reconstruct = config.model.network == "autoencoder"
-    facts = run_facts(config.seed) | {"train_images": len(data.train_index), "method": method}
-    if method in ("rate", "primitive"):
-        facts |= _convert_only(method, config, network, data)
-    else:
-        facts |= _train(method, config, network, data, out, reconstruct)
-    write_json(out / "run.json", facts)
-    save_model(out / "model.pt", network.eval(), arguments)
+    with claimed(out, config, partial(deciding, method), origin):
+        facts = run_facts(config.seed) | {"train_images": len(data.train_index), "method": method}
+        if method in ("rate", "primitive"):
+            facts |= _convert_only(method, config, network, data)
+        else:
+            facts |= _train(method, config, network, data, out, config.model.network == "autoencoder")
+        write_json(out / "run.json", facts, durable=True)
+        save_model(out / "model.pt", network.eval(), arguments)
     logger.info("%s written", out / "model.pt")
     return out / "model.pt"
 
 
-def needs_ann(method: str, config: Config) -> bool:
-    """Whether a method starts from the trained ANN; the others start from scratch."""
-    return method != "ann" and (method not in END_TO_END or config.rivals.pretrained)
+def _data_fingerprint(data: VisionData) -> str:
+    """A digest of what is trained on, wherever it lies."""
+    facts = dataclasses.asdict(data.corpus)
+    del facts["folder"]
+    return fingerprint(json.dumps(facts, sort_keys=True))
 
 
 def _trained_ann(path: Path, arguments: dict) -> nn.Module:
@@ -132,12 +145,13 @@ def _train(
                 "expected to end; raise it, or lower ptl.patience or set ptl.max_epochs_per_stage, and run again"
             )
         stages = [vars(record) | {"layer": record.layer.removeprefix("network.")} for record in ptl.records]
-        write_json(out / "stages.json", stages)
+        write_json(out / "stages.json", stages, durable=True)
     return facts
 
 
 def _convert_only(method: str, config: Config, network: nn.Module, data: VisionData) -> dict[str, object]:
-    batches = [batch for batch, _ in zip(data.train_dataloader(), range(THRESHOLD_BATCHES), strict=False)]
+    with loader_faults():
+        batches = [batch for batch, _ in zip(data.train_dataloader(), range(THRESHOLD_BATCHES), strict=False)]
 
     def run() -> None:
         for images, _ in batches:

@@ -79,3 +79,88 @@ def test_not_yaml(tmp_path):
 def test_stride_longer_than_the_filter():
     with pytest.raises(ValueError, match="model.stride: 30 found"):
         ModelConfig(stride=30)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("seed: 1\nann: {lr: 0.1}\nseed: 2\n", "line 3: 'seed' stands there twice, the first time in line 1"),
+        ("ann:\n  lr: 0.1\n  lr: 0.2\n", "line 3: 'lr' stands there twice, the first time in line 2"),
+        ("false", "bool found, a mapping of settings expected"),
+        ("[]", "list found, a mapping of settings expected"),
+        ("0", "int found, a mapping of settings expected"),
+        ("paper", "str found, a mapping of settings expected"),
+        ("data: {segment: .inf}", "data: segment: inf found, a finite number expected"),
+        ("ann: {lr: .nan}", "ann: lr: nan found, a finite number expected"),
+        ("ann: {lr: 1e999}", "ann: lr: inf found, a finite number expected"),
+        ("data: {num_workers: 1000000000}", "data.num_workers: 1000000000 found, at most 256 expected"),
+        ("data: {batch_size: 1000000000}", "batch_size 1000000000 and segment 4 s found, at most"),
+        ("data: {segment: 1.0e+9}", "at most 10000 segments and 86400 s of audio a batch expected"),
+        ("data: {segment: 1.0e-6}", "data.segment: 0 samples found, at least model.kernel_size (20) expected"),
+        ("model: {hid_chan: 60000}", "weights found, at most 1,000,000,000 expected"),
+        ("model: {n_filters: 4000000000}", "model.n_filters: 4000000000 found, at least 1 expected, at most 65536"),
+        ("model: {n_blocks: 62}", "model.n_blocks: 62 found"),
+        ("ptl: {num_steps: 1000000000}", "ptl.num_steps: 1000000000 found, at most 100000 expected"),
+        (f"seed: {10**400}", "found, at most 4294967295 expected"),
+        (f"ann: {{lr: {10**400}}}", "float expected"),
+        ("seed: -1", "seed: -1 found, 0 or more expected"),
+        ("1: 2", "unknown key 1 found"),
+        ("{1: 2, b: 3, ~: 4}", "unknown key 1 found"),
+        ("? [a, b]\n: 1", "not a YAML file"),
+        ("seed: !!bool maybe", "not a YAML file"),
+        ("seed: !!python/object/apply:os.system [true]", "not a YAML file"),
+        ("seed: 2024-99-99", "month must be in 1..12"),
+        ("[" * 5000, "not a YAML file (nested too deeply)"),
+        ("a: &a [*a]", "line 1: an anchor that holds itself"),
+        ("seed: 1\x00", "not a YAML file"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Config, vision.Config])
+def test_yaml_that_no_person_means_is_refused_in_one_line(text, told, kind, tmp_path):
+    if kind is vision.Config and any(key in text for key in ("model", "segment")):
+        pytest.skip("separation has these")
+    path = tmp_path / "conf.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError) as found:
+        read_config(kind, path)
+    message = " ".join(str(found.value).split())
+    if kind is Config:
+        assert told in message and len(message) < 700
+
+
+def test_anchors_that_unfold_to_more_than_is_written(tmp_path):
+    """A billion laughs: 10 lines that unfold to 9^9 values, in the settings or only in the message."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    path = tmp_path / "conf.yaml"
+    path.write_text("\n".join([*lines, "seed: *a9"]))
+    with pytest.raises(ValueError, match="conf.yaml: line .*: more than 10,000 values found"):
+        read_config(Config, path)
+    path.write_text("x" * 2_000_000)
+    with pytest.raises(ValueError, match="conf.yaml: 2,000,000 bytes found, at most 1,000,000 of settings expected"):
+        read_config(Config, path)
+
+
+def test_a_section_that_is_shared_by_an_anchor_is_changed_once(tmp_path):
+    path = tmp_path / "conf.yaml"
+    path.write_text("ann: &schedule {lr: 0.1, max_epochs: 7}\nsnn: *schedule\n")
+    config = read_config(Config, path, ["ann.lr=0.5"])
+    assert (config.ann.lr, config.snn.lr, config.snn.max_epochs) == (0.5, 0.1, 7)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "model.width=1e9",
+        "data.batch_size=1000000000",
+        "data.num_workers=1000000000",
+        "data.shift=999999999",
+        "rivals.rate_steps=1000000000",
+        "data.split_seed=-1",
+        "model.width=.nan",
+        "ann={lr: 1, lr: 2}",
+    ],
+)
+def test_absurd_settings_of_images(override):
+    with pytest.raises(ValueError, match="expected"):
+        read_config(vision.Config, None, [override])

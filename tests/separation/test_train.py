@@ -2,6 +2,10 @@
 
 import json
 import math
+import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +15,10 @@ import torch
 from tiny_corpus import write_corpus
 
 from spiking_tasnet.cli.main import main
+from spiking_tasnet.ptl import loader_faults
 from spiking_tasnet.separation.audio import read_mono, write_audio
+from spiking_tasnet.separation.config import DataConfig
+from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.kaldi import read_data_dir
 from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 from spiking_tasnet.separation.network import load_model
@@ -172,3 +179,86 @@ def test_audio_of_another_rate_is_refused(exp, data_dir, tmp_path, capsys):
     write_data_dir(tmp_path / "tt", [replace(utterance, mixture=tmp_path / "fast.wav")])
     command = ["separate-set", "--data", str(tmp_path / "tt"), "--model", str(exp / "ann"), "--out", str(tmp_path)]
     assert "16000 Hz found, 8000 Hz expected" in failure(capsys, *command)
+
+
+def test_an_experiment_of_other_settings_is_refused_and_the_same_goes_on(exp, data_dir, tmp_path, capsys):
+    work = shutil.copytree(exp, tmp_path / "exp")
+    before = {path: path.read_bytes() for path in work.rglob("*.*")}
+    told = failure(capsys, "train", *arguments(data_dir, work, "--seed", "3", "--set", "ann.lr=0.1"))
+    differs = "ann.lr 0.005 there, 0.1 here; seed 0 there, 3 here"
+    assert told == (
+        f"spiking-tasnet train: error: {work}/ann: trained with other settings ({differs}); give another --exp, or "
+        f"remove {work}/ann to train anew (run.sh: --force)"
+    )
+    told = failure(capsys, "convert", *arguments(data_dir, work, "--set", "ptl.num_steps=8"))
+    assert f"{work}/snn: trained with other settings (ptl.num_steps 16 there, 8 here)" in told
+    assert before == {path: path.read_bytes() for path in work.rglob("*.*")}
+    assert main(["train", *arguments(data_dir, work, "--set", "data.num_workers=1", "--set", "ptl.num_steps=8")]) == 0
+    expected, found = (torch.load(e / "ann/model.pt", weights_only=True)["state_dict"] for e in (exp, work))
+    assert all(torch.equal(found[name], value) for name, value in expected.items() if isinstance(value, torch.Tensor))
+
+
+def test_other_data_or_another_ann_are_refused(exp, data_dir, tmp_path, capsys):
+    work = shutil.copytree(exp, tmp_path / "exp")
+    moved = shutil.copytree(data_dir, tmp_path / "moved")
+    assert main(["train", *arguments(moved, work)]) == 0  # the same mixtures in another place
+    shutil.rmtree(moved / "cv")
+    shutil.copytree(moved / "tt", moved / "cv")
+    assert "(another data)" in failure(capsys, "train", *arguments(moved, work))
+    shutil.rmtree(work / "ann")
+    assert main(["train", *arguments(data_dir, work, "--set", "ann.lr=0.001")]) == 0
+    assert "(another ANN)" in failure(capsys, "convert", *arguments(data_dir, work))
+
+
+def test_a_network_that_is_not_finite_is_refused(exp, data_dir, tmp_path, capsys):
+    contents = torch.load(exp / "ann/model.pt", weights_only=True)
+    contents["state_dict"]["mask.bias"][0] = float("nan")
+    (tmp_path / "exp/ann").mkdir(parents=True)
+    torch.save(contents, tmp_path / "exp/ann/model.pt")
+    assert "mask.bias holds NaN" in failure(capsys, "convert", *arguments(data_dir, tmp_path / "exp"))
+
+
+LONG = ("--set", "ann.max_epochs=100000", "--set", "ann.stop_after=100000", "--set", "data.num_workers=2")
+
+
+def processes_of(group):
+    found = subprocess.run(["ps", "-o", "pid=", "-g", str(group)], capture_output=True, text=True).stdout
+    return found.split()
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
+def test_sigterm_to_a_training_with_loaders_ends_all_of_it(data_dir, tmp_path):
+    """To every process of the job at once, as a scheduler sends it; stderr is a file."""
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "spiking_tasnet",
+        "train",
+        *arguments(data_dir, tmp_path / "exp", *LONG),
+    ]
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    while process.poll() is None and len((tmp_path / "log").read_text().splitlines()) < 3:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert processes_of(process.pid) == []
+    text = (tmp_path / "log").read_text()
+    assert "Traceback" not in text and "\r" not in text and "%|" not in text  # no frame of a bar
+    assert all(re.match(r"\d\d:\d\d:\d\d \S+: epoch \d+: ", line) for line in text.splitlines()[:3])
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_source_that_is_gone_during_a_training_is_named(workers, data_dir, tmp_path):
+    spoilt = shutil.copytree(data_dir, tmp_path / "data")
+    for listed in (spoilt / "tr").glob("*.scp"):
+        listed.write_text(listed.read_text().replace(str(data_dir), str(spoilt)))
+    data = SeparationData(spoilt, DataConfig(segment=0.5, batch_size=4, num_workers=workers), 8000)
+    for path in (spoilt / "wav8k/min/tr/s1").iterdir():
+        path.unlink()
+    with pytest.raises(ValueError, match=r"^\S+/data/wav8k/min/tr/s1/\S+.wav: cannot be read .*; run stage 0 again$"):
+        with loader_faults():
+            list(data.train_dataloader())

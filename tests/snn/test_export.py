@@ -283,3 +283,49 @@ def test_other_files_are_refused(tmp_path):
     np.savez(path, format=np.array([object()], dtype=object), layers=np.array(FORMAT))  # pickles are not opened
     with pytest.raises(ValueError, match="not a file of arrays"):
         check_export(path, Constraints())
+
+
+CHANGES = {
+    "no {}": lambda values: None,
+    "text": lambda values: np.array("text"),
+    "more axes": lambda values: values[None],
+    "one axis less": lambda values: (
+        values.reshape(-1)[:0] if values.ndim == 0 else values.reshape(values.shape[0], -1)[:, 0:0]
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_field_that_is_missing_or_of_another_kind_is_named(change, tmp_path):
+    network, _ = converted("images", constraints=Constraints(4))
+    export_network(network, tmp_path / "net.npz")
+    whole = dict(np.load(tmp_path / "net.npz", allow_pickle=False))
+    spoilt = tmp_path / "spoilt.npz"
+    checked = 0
+    for key in whole:
+        if key in ("fraction_bits",) or (change == "no {}" and key.endswith(".scale")):
+            continue
+        arrays = dict(whole)
+        value = CHANGES[change](arrays.pop(key))
+        if value is not None:
+            arrays[key] = value
+        np.savez(spoilt, **arrays)
+        with pytest.raises(ValueError) as found:
+            check_export(spoilt, Constraints(4))
+        told = str(found.value)
+        assert told.startswith(f"{spoilt}: ") and told.endswith("; export the network again") and "\n" not in told
+        number, _, field = key.partition(".")
+        if field:
+            assert field in told and f"layer {str(whole['layers'][int(number)])!r}" in told
+        checked += 1
+    assert checked > 40
+
+
+def test_a_file_whose_numbers_are_none(tmp_path):
+    network, _ = converted("frames")
+    export_network(network, tmp_path / "net.npz")
+    for key in ("0.weight", "1.bias", "1.threshold"):
+        export_network(network, tmp_path / "net.npz")
+        tampered(tmp_path / "net.npz", key, lambda values: np.full_like(values, np.nan))
+        with pytest.raises(ValueError, match=f"{key[2:]} holds NaN or infinite values"):
+            check_export(tmp_path / "net.npz", Constraints())

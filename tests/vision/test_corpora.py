@@ -1,8 +1,10 @@
 """Stage 0 of the vision recipes: every form a corpus may come in, and what is said of a bad one."""
 
 import pickle
+import shutil
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,9 @@ from PIL import Image
 from tiny_images import images_of, write_idx
 
 from spiking_tasnet.files import read_json
+from spiking_tasnet.vision.config import DataConfig
 from spiking_tasnet.vision.corpora import CIFAR10_CLASSES, IDX, prepare, read_corpus
+from spiking_tasnet.vision.data import VisionData
 
 MNIST = Path(__file__).parents[2].parent / "shared" / "data" / "mnist"
 
@@ -117,15 +121,18 @@ def test_cifar_in_a_folder_a_class(tmp_path, cifar):
 
 
 @pytest.mark.parametrize("nested", [True, False])
-def test_cifar_in_archives(tmp_path, cifar, nested):
+def test_cifar_in_archives(tmp_path, cifar, nested, monkeypatch):
     folder = write_folder(tmp_path / "unpacked", cifar)
     source = tmp_path / "source"
     source.mkdir()
     for part in cifar:
         with tarfile.open(source / f"{part}.tar.gz", "w:gz") as archive:
             archive.add(folder / part, arcname=part if nested else ".")
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")  # a full or absent TMPDIR is none of its business
+    (tmp_path / "data" / ".unpacked.by-a-killed-run").mkdir(parents=True)
     prepare("cifar10", source, tmp_path / "data")
     check_cifar(tmp_path / "data", cifar)
+    assert not [path.name for path in (tmp_path / "data").iterdir() if path.name.startswith(".")]
 
 
 def test_cifar_in_python_batches(tmp_path, cifar, monkeypatch):
@@ -161,8 +168,17 @@ def test_imagenet_stays_the_folder_it_is(tmp_path, cifar):
     write_folder(source, {"train": cifar["train"], "val": cifar["test"]})
     found = prepare("imagenet", source, tmp_path / "data")
     assert (found.image, found.counts, found.classes) == ((3, 224, 224), (20, 10), CIFAR10_CLASSES)
-    assert Path(found.folder) == source.resolve()
+    assert (tmp_path / "data" / found.folder).resolve() == source.resolve() and not Path(found.folder).is_absolute()
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["dataset.json"]
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("source", "data"):
+        shutil.move(tmp_path / name, moved / name)
+    images = VisionData(moved / "data", DataConfig(batch_size=4))
+    assert next(iter(images.test_dataloader()))[0].shape == (4, 3, 224, 224)
+    shutil.move(moved / "source", source)
+    with pytest.raises(FileNotFoundError, match="source/val: the images are gone; run stage 0 again and name them by"):
+        images.test_dataloader()
     for image in (source / "val" / "truck").iterdir():
         image.rename(source / "val" / "ship" / f"moved-{image.name}")
     (source / "val" / "truck").rename(source / "val" / "zebra")

@@ -176,6 +176,29 @@ def test_a_finished_run_done_again_is_the_same(exp, data_dir):
     assert_same_state(load_model(exp / "ann" / "model.pt"), before)
 
 
+@pytest.mark.parametrize(
+    ("method", "changes", "told"),
+    [
+        ("ann", ["seed=1"], "seed 0 there, 1 here"),
+        ("ann", ["data.limit_train=7"], "data.limit_train 0 there, 7 here"),
+        ("primitive", ["ptl.num_steps=4"], "ptl.num_steps 8 there, 4 here"),
+    ],
+)
+def test_a_method_of_other_settings_is_refused(method, changes, told, exp, data_dir):
+    run_method(method, config("data.num_workers=0"), data_dir, exp)
+    before = (exp / method / "model.pt").read_bytes()
+    with pytest.raises(ValueError, match=f"{method}: trained with other settings .{told}.; give another --exp"):
+        run_method(method, config(*changes), data_dir, exp)
+    assert (exp / method / "model.pt").read_bytes() == before
+    run_method(method, config("end_to_end.lr=0.5"), data_dir, exp)  # read by other methods only
+
+
+def test_data_that_moved_are_the_same_and_other_data_are_refused(exp, data_dir, tmp_path):
+    run_method("ann", config(), shutil.copytree(data_dir, tmp_path / "moved"), exp)
+    with pytest.raises(ValueError, match="ann: trained with other settings .another data."):
+        run_method("ann", config(), tiny_data(tmp_path / "fewer", counts=(48, 20)), exp)
+
+
 def test_mistakes_are_told(exp, data_dir, tmp_path):
     with pytest.raises(ValueError, match="method 'magic' found, one of ann, ptl, "):
         run_method("magic", config(), data_dir, exp)

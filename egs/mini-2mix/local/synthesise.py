@@ -19,15 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from espeak import data_path
-from isolate import run_isolated
-from pairs import draw_mixtures
-from sentences import draw_sentences
-from speak import speak_talker
-from talkers import Talker, draw_talkers
-from tqdm import tqdm
 
-from spiking_tasnet.files import read_json, write_json, write_text
+sys.path.append(str(Path(__file__).parent))  # `python -P` leaves the script's folder out
+from espeak import data_path  # noqa: E402
+from isolate import run_isolated  # noqa: E402
+from pairs import draw_mixtures  # noqa: E402
+from sentences import draw_sentences  # noqa: E402
+from speak import speak_talker  # noqa: E402
+from talkers import Talker, draw_talkers  # noqa: E402
+
+from spiking_tasnet.files import read_json, write_json, write_text  # noqa: E402
+from spiking_tasnet.progress import Progress  # noqa: E402
 
 PLAN_VERSION = 1  # raise it when the same options no longer give the same sound
 SUBSETS = ("tr", "cv", "tt")
@@ -115,9 +117,9 @@ def synthesise(out: Path, settings: Settings, jobs: int = 2) -> None:
         data_path()  # say at once that espeak-ng is missing
     _claim(doc / "settings.json", settings)
     total = sum(len(task[2]) for task in pending)
-    with tqdm(total=total, unit="utt", desc="espeak-ng", disable=not pending) as bar:
+    with Progress(total, "espeak-ng", "sentence") as progress:
         for n_spoken in run_isolated(speak_talker, pending, jobs, preload=("speak",)):
-            bar.update(n_spoken)
+            progress.update(n_spoken)
     lines = ["; Talkers of mini-2mix, spoken by espeak-ng", ";ID    G  AGE  SET"]
     lines += [f"{t.id:<6} {t.gender}  ?    {t.subset}" for t, _ in plan]
     write_text(doc / "spkrinfo.txt", "\n".join(lines) + "\n")

@@ -18,17 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from spiking_tasnet.files import read_json, write_json
+from spiking_tasnet.ptl.resume import remove_checkpoints
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.corpora import read_corpus
+from spiking_tasnet.vision.deciding import deciding, needs_ann
 from spiking_tasnet.vision.evaluate import test_method
-from spiking_tasnet.vision.runs import END_TO_END, needs_ann, run_method
+from spiking_tasnet.vision.runs import run_method
 
 logger = logging.getLogger(__name__)
-# Of section ptl: how neurons spike, for every method.
-SPIKING = ("num_steps", "percentile", "channel_wise", "v_init", "spread")
-HARDWARE = ("weight_bits", "per_channel", "fan_in")
-SPEED_ONLY = {"data": ("num_workers",), "ptl": ("cache_mib",)}  # settings that change no result
-RATE = ("rate_steps", "rate_percentile", "rate_images")
 
 
 @dataclass(frozen=True)
@@ -59,28 +56,6 @@ class Done:
     run: Run
     folder: Path
     test: dict[str, Any] = field(default_factory=dict)
-
-
-def deciding(method: str, config: Config) -> dict[str, Any]:
-    """The settings that decide the result of a method; any other may change and the run is still the same."""
-    settings = dataclasses.asdict(config)
-    for section, names in SPEED_ONLY.items():
-        for name in names:
-            settings[section].pop(name, None)
-    ptl, rivals = settings["ptl"], settings["rivals"]
-    found = {name: settings[name] for name in ("model", "data", "seed")}
-    if method == "ann" or needs_ann(method, config):
-        found["ann"] = settings["ann"]
-    if method == "ptl":
-        found |= {"snn": settings["snn"], "ptl": ptl}
-    elif method in END_TO_END:
-        found |= {"end_to_end": settings["end_to_end"], "ptl": _chosen(ptl, SPIKING)}
-        found["rivals"] = _chosen(rivals, ("pretrained", *(("lif_decay",) if method == "lif" else ())))
-    elif method == "primitive":
-        found["ptl"] = _chosen(ptl, SPIKING + HARDWARE)
-    elif method == "rate":
-        found |= {"ptl": _chosen(ptl, ("channel_wise", "v_init")), "rivals": _chosen(rivals, RATE)}
-    return found
 
 
 class Runs:
@@ -147,7 +122,7 @@ class Runs:
             run_method(method, config, self.data_dir, place.parent, ann=ann)
         except ValueError as error:
             raise ValueError(f"{place.parent.name}: {error}") from None
-        (place / "last.ckpt").unlink(missing_ok=True)  # several times the model, and of no use any more
+        remove_checkpoints(place / "last.ckpt")
 
     def _test(self, place: Path, number: str) -> dict[str, Any]:
         path = place / "test.json"
@@ -164,7 +139,3 @@ def _alone(folder: Path) -> Iterator[None]:
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _chosen(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: settings[name] for name in names}

@@ -1,0 +1,99 @@
+"""Standard output and error of the commands: a stream that fails never costs a result."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from typing import IO, Any
+
+
+class Lenient:
+    """A text stream whose `write` and `flush` never raise; what the encoding lacks is escaped by a backslash.
+
+    Args:
+        stream: what is written to; anything else is asked of it. None, where the caller closed it, swallows all.
+
+    Attributes:
+        fault: the first error of the stream, None if there was none.
+    """
+
+    def __init__(self, stream: IO[str] | None):
+        self.stream, self.fault = stream, None
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        if self.stream is not None and self.fault is None:
+            try:
+                self._write(text)
+            except (OSError, ValueError) as error:  # the latter of a stream closed meanwhile
+                self.fault = error
+        return len(text)
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+        except UnicodeEncodeError:
+            encoding = self.stream.encoding or "ascii"
+            self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        if self.stream is not None and self.fault is None:
+            try:
+                self.stream.flush()
+            except (OSError, ValueError) as error:
+                self.fault = error
+
+    def isatty(self) -> bool:
+        """Whether somebody watches."""
+        try:
+            return self.stream is not None and self.stream.isatty()
+        except ValueError:
+            return False
+
+    @property
+    def reader_gone(self) -> bool:
+        """Whether the other end of a pipe was closed, as `head` does when it has seen enough."""
+        return isinstance(self.fault, OSError) and self.fault.errno == errno.EPIPE
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextlib.contextmanager
+def lenient_streams() -> Iterator[Lenient]:
+    """Make stdout and stderr lenient while a command runs; yield the former."""
+    _fill_descriptors()
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = Lenient(before[0]), Lenient(before[1])
+    try:
+        yield sys.stdout
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            if stream.fault is not None:
+                _silence(stream.stream)
+        sys.stdout, sys.stderr = before
+
+
+def _fill_descriptors() -> None:
+    """Open what the caller closed of 0, 1 and 2 to nothing: a file of ours that got the number would be written to."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+
+
+def _silence(stream: IO[str]) -> None:
+    """Let Python's own last flush of a stream that failed go nowhere; it would end with a traceback and code 120."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
