@@ -31,7 +31,7 @@ class Journal:
         self.path, self.entries = Path(path), _read(Path(path), settings)
         lines = [settings, *({"key": key, **entry} for key, entry in self.entries.items())]
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
-        self._stream = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - closed by `close`
+        self._stream = open(self.path, "ab", buffering=0)
 
     def add(self, key: str, entry: dict[str, Any]) -> None:
         """Keep an entry.
@@ -41,8 +41,9 @@ class Journal:
         """
         self.entries[key] = entry
         try:
-            self._stream.write(json.dumps({"key": key, **entry}) + "\n")
-            self._stream.flush()
+            line = (json.dumps({"key": key, **entry}) + "\n").encode()
+            while line:
+                line = line[self._stream.write(line) :]
         except OSError as error:
             raise OSError(f"{self.path}: cannot be written ({error.strerror}); make room and run this again") from None
 

@@ -99,7 +99,7 @@ def read_data_dir(
 
     Raises:
         FileNotFoundError: the folder or a file of it is missing; the message says what makes it.
-        ValueError: its files do not fit together, an id cannot name a file, or the folder cuts recordings into segments.
+        ValueError: its files do not fit together, an id cannot name a file, or recordings are cut into segments.
     """
     folder = Path(folder)
     if (folder / "segments").exists():

@@ -1,8 +1,8 @@
 """PESQ of recordings of any length: P.862's code takes about fifty utterances and does not check.
 
 Its tables have room for 50 utterances, that is stretches of speech of 0.2 s or more between pauses of 0.2 s or more.
-Further ones overwrite other tables: the score is then another number (in tests from 26 s on, where speech is broken most
-often), or the process dies. Speech can be broken so often only within `LONGEST` seconds, so nothing longer is given to it.
+Further ones overwrite other tables: the score is then another number, or the process dies (seen from 20.8 s on, where
+pauses are many). No speech of `LONGEST` seconds holds so many, and nothing longer is given to it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def mos_lqo(ref: np.ndarray, est: np.ndarray, sample_rate: int) -> float | None:
             value = float(p862(sample_rate, ref[start:stop], est[start:stop], "nb"))
         except NoUtterancesError:
             continue
-        except PesqError:  # shorter than a quarter of a second; not a number
+        except (PesqError, ValueError):  # shorter than a quarter of a second; a silent estimate gives NaN
             return None
         total, weight = total + (stop - start) * value, weight + stop - start
     return total / weight if weight and math.isfinite(total) else None

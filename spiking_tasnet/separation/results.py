@@ -110,8 +110,8 @@ def summarise(rows: list[Row]) -> Summary:
     """Average score rows by gender group; a group without mixtures is left out.
 
     Mixtures of unknown genders count in `overall` only. A metric's mean takes the mixtures where it is a finite
-    number. `unscored` counts mixtures without any score; of the others `pesq_failed`, `stoi_failed` and `sdr_failed` count
-    empty cells, `silent` those with a silent estimate (-inf dB).
+    number. `unscored` counts mixtures without any score; of the others `pesq_failed`, `stoi_failed` and `sdr_failed`
+    count empty cells, `silent` those with a silent estimate (-inf dB).
     """
     by_group = {group: [row for row in rows if group in ("overall", row["group"])] for group in GROUPS}
     return {group: _summarise_group(members) for group, members in by_group.items() if members}
