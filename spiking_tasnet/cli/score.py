@@ -14,7 +14,7 @@ FAILURES = {
     "pesq": "PESQ found no speech",
     "stoi": "too little speech for STOI",
     "sdr": "too short for SDR",
-    "silent": "an estimate is silent (-inf dB)",
+    "silent": "an estimate is silent",
 }
 
 
@@ -60,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
     say(f"{args.out}: {len(rows)} mixtures{unscored}, mean {', '.join(shown)}")
     for name, count in count_failures(rows).items():
         if count:
-            warn(f"warning: {FAILURES[name]} in {count} of {len(rows)} mixtures; left out of the mean")
+            level = " (-inf dB)" if name == "silent" else ""
+            warn(f"warning: {FAILURES[name]} in {count} of {len(rows)} mixtures{level}; left out of the mean")
     lost = lost_mixtures(rows)
     if lost:
         name, reason = next(iter(lost.items()))

@@ -39,7 +39,17 @@ def test_a_header_of_unknown_length_is_read(wav, tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    ["cat x > y", "cat < x", "cat x; rm y", "cat x && rm y", "cat $HOME", "cat `ls`", "cat $(ls)", "(cat x)", "cat x &"],
+    [
+        "cat x > y",
+        "cat < x",
+        "cat x; rm y",
+        "cat x && rm y",
+        "cat $HOME",
+        "cat `ls`",
+        "cat $(ls)",
+        "(cat x)",
+        "cat x &",
+    ],
 )
 def test_what_needs_a_shell_is_refused(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
