@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from spiking_tasnet.separation.pipes import Pipe
@@ -79,8 +80,8 @@ def read_scp(path: Path, allow_pipes: bool = False) -> dict[str, Path | Pipe]:
     for key, value in table.items():
         if key in commands and not allow_pipes:
             raise ValueError(
-                f"{path}: {key} is the output of a command ({value}); --allow-pipes runs such commands, for folders "
-                "that you trust"
+                f"{path}: {key} is the output of a command ({value}); in a folder that you trust --allow-pipes of "
+                "separate-set, score and report runs such commands, training needs files"
             )
         if key not in commands and ".ark:" in value:
             raise ValueError(f"{path}: {key} lies in an archive ({value}); one audio file an utterance expected")
@@ -116,13 +117,19 @@ def _moved(scp: Path, paths: Sequence[Path]) -> dict[Path, Path]:
     inside = {path: new / path.relative_to(old) if path.is_relative_to(old) else path for path in paths}
     here = sum(path.is_file() for path in inside.values())
     if here == len(inside):
-        logger.warning("%s: written for files in %s; the same files in %s are read instead", scp, old, new)
+        _warn_once(f"{scp.parent}: written for audio in {old}; the same files in {new} are read instead")
         return inside
-    logger.warning(
-        "%s: files in %s are read, though %d of %d lie in %s too; complete that copy, or mix again (stage 0)",
-        *(scp, old, here, len(inside), new),
+    _warn_once(
+        f"{scp.parent}: audio in {old} is read, though some of it lies in {new} too; complete that copy, or mix again "
+        "(stage 0)"
     )
     return as_written
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """Warn once for all tables of a folder."""
+    logger.warning(text)
 
 
 def _same_inside(folder: Path, path: Path) -> tuple[Path, Path] | None:

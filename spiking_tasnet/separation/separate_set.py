@@ -60,13 +60,15 @@ def separate_set(
             logger.info("%d of %d mixtures are separated already", len(utterances) - len(due), len(utterances))
         with Progress(len(due), f"{data_dir.name} {model.parent.name}", "mixture") as progress, torch.no_grad():
             for utterance in due:
+                found = _print(utterance)
                 try:
                     mixture, _ = read_source(utterance.mixture, network.config.sample_rate)
-                except (OSError, ValueError) as error:
-                    problems[utterance.id] = str(error)
+                    est_sources, facts = _separated(network, mixture, bool(cost_file))
+                except (OSError, ValueError, MemoryError) as error:
+                    problems[utterance.id] = str(error) or "out of memory"
                 else:
-                    facts = _separate(network, utterance, mixture, out, bool(cost_file))
-                    done.add(utterance.id, {"mixture": _print(utterance), **facts})
+                    sizes = _write(out, utterance, est_sources, network.config.sample_rate)
+                    done.add(utterance.id, {"mixture": found, "bytes": sizes, **facts})
                 progress.update()
     if problems:
         raise ValueError(
@@ -77,19 +79,32 @@ def separate_set(
         _write_cost(cost_file, network, data_dir.name, [done.entries[utterance.id] for utterance in utterances])
 
 
-def _separate(network: TasNet, utterance: Utterance, mixture: np.ndarray, out: Path, costs_too: bool) -> dict[str, Any]:
-    """Separate one mixture (time,) and write it; return what the journal keeps."""
+def _separated(network: TasNet, mixture: np.ndarray, costs_too: bool) -> tuple[np.ndarray, dict[str, Any]]:
+    """Separate one mixture (time,): the sources (n_src, time), and what the journal keeps of it.
+
+    Raises:
+        MemoryError: the mixture is too long for this machine.
+    """
     device, time = next(network.parameters()).device, len(mixture)
     whole = np.pad(mixture, (0, max(0, network.config.kernel_size - time)))  # one encoder filter at least
     with record_cost(network) if costs_too else nullcontext({}) as costs:
-        est_sources = network(torch.from_numpy(whole)[None].to(device))[0, :, :time].cpu().numpy()
-    sizes = []
-    for place, source in enumerate(est_sources, start=1):
-        path = _output(out, place, utterance)
-        write_audio(path, source, network.config.sample_rate, subtype="FLOAT")
-        sizes.append(path.stat().st_size)
-    facts: dict[str, Any] = {"samples": time, "bytes": sizes}
-    return facts | {"costs": {name: asdict(cost) for name, cost in costs.items()}} if costs_too else facts
+        try:
+            est_sources = network(torch.from_numpy(whole)[None].to(device))[0, :, :time].cpu().numpy()
+        except RuntimeError as error:  # torch has no error of its own for the CPU's memory
+            if "memory" not in str(error):
+                raise
+            seconds = time / network.config.sample_rate
+            raise MemoryError(f"out of memory on {seconds:.0f} s of audio; cut it into shorter mixtures") from None
+    facts: dict[str, Any] = {"samples": time}
+    return est_sources, facts | ({"costs": {name: asdict(cost) for name, cost in costs.items()}} if costs_too else {})
+
+
+def _write(out: Path, utterance: Utterance, est_sources: np.ndarray, sample_rate: int) -> list[int]:
+    """Write the sources (n_src, time) of a mixture; return the sizes of the files in bytes."""
+    paths = [_output(out, place, utterance) for place in range(1, len(est_sources) + 1)]
+    for path, source in zip(paths, est_sources, strict=True):
+        write_audio(path, source, sample_rate, subtype="FLOAT")
+    return [path.stat().st_size for path in paths]
 
 
 def _is_done(done: Journal, utterance: Utterance, out: Path, costs_too: bool) -> bool:

@@ -113,7 +113,10 @@ def test_a_process_that_dies_is_one_line_and_costs_one_row(scene, tmp_path, capf
     (data / "wav.scp").write_text(scp.replace(f"../wav8k/min/tt/mix/{victim.id}.wav", kill))
     words = command(data, est, out, "--jobs", 2, "--metrics", "si_sdr")
     assert main(words) == 1
-    assert "--allow-pipes runs such commands" in capfd.readouterr().err and not out.exists()
+    assert (
+        "--allow-pipes of separate-set, score and report runs such commands" in capfd.readouterr().err
+        and not out.exists()
+    )
     assert main([*words, "--allow-pipes"]) == 1
     error = [line for line in capfd.readouterr().err.splitlines() if ": error: " in line]
     assert len(error) == 1

@@ -77,7 +77,7 @@ def test_bytes_of_another_encoding_are_named(tmp_path):
     [
         ({"segments": "u r 0 1\n"}, "a file `segments` found, one recording an utterance expected"),
         ({"wav_scp": "u /a/m.ark:17\n"}, r"u lies in an archive \(/a/m.ark:17\); one audio file"),
-        ({"wav_scp": "u cat m.wav |\n"}, r"u is the output of a command \(cat m.wav \|\); --allow-pipes runs"),
+        ({"wav_scp": "u cat m.wav |\n"}, r"u is the output of a command \(cat m.wav \|\); .* --allow-pipes"),
         ({"spk2_scp": "v /a/2.wav\n"}, r"wav.scp and spk2.scp name different utterances \(1 and 1; u is in one only"),
         ({"utt2spk": "v a_b\n"}, "wav.scp and utt2spk name different"),
         ({"wav_scp": "../../x /a/m.wav\n"}, r"wav.scp: line 1: utterance id '\.\./\.\./x' found; one without /"),
@@ -151,10 +151,10 @@ def test_a_moved_folder_works(tmp_path, caplog, absolute):
     shutil.move(tmp_path / "old", tmp_path / "deeper" / "new")
     (found,) = read_data_dir(tmp_path / "deeper/new/tt")
     assert all(path.is_file() and path.is_relative_to(tmp_path / "deeper/new") for path in files(found))
-    assert len(caplog.records) == 3 * absolute
+    assert len(caplog.records) == absolute
     if absolute:
         text = caplog.messages[0]
-        assert f"written for files in {tmp_path}/old; the same files in {tmp_path}/deeper/new are read instead" in text
+        assert f"written for audio in {tmp_path}/old; the same files in {tmp_path}/deeper/new are read instead" in text
 
 
 @pytest.mark.parametrize("absolute", [False, True])
@@ -165,7 +165,7 @@ def test_a_copy_reads_its_own_audio(tmp_path, caplog, absolute):
     shutil.copytree(tmp_path / "old", tmp_path / "new")
     (found,) = read_data_dir(tmp_path / "new/tt")
     assert all(path.is_relative_to(tmp_path / "new") for path in files(found))
-    assert len(caplog.records) == 3 * absolute
+    assert len(caplog.records) == absolute
 
 
 def test_half_a_copy_reads_the_original_and_says_so(tmp_path, caplog):
@@ -173,7 +173,7 @@ def test_half_a_copy_reads_the_original_and_says_so(tmp_path, caplog):
     text = f"u {tmp_path}/old/wav/mix/u.wav\nv {tmp_path}/old/wav/mix/v.wav\n"
     found = read_data_dir(folder_of(tmp_path / "new/tt", wav_scp=text), with_references=False)
     assert all(utterance.mixture.is_relative_to(tmp_path / "old") for utterance in found)
-    assert "1 of 2 lie in" in caplog.messages[0] and "complete that copy" in caplog.messages[0]
+    assert "some of it lies in" in caplog.messages[0] and "complete that copy" in caplog.messages[0]
 
 
 def test_audio_that_belongs_elsewhere_raises_no_warning(tmp_path, caplog):

@@ -47,13 +47,13 @@ def data(tmp_path):
 def separated(monkeypatch):
     """The mixtures that are really separated, in order."""
     names = []
-    real = module._separate
+    real = module._write
 
-    def counting(network, utterance, *others):
+    def counting(out, utterance, *others):
         names.append(utterance.id)
-        return real(network, utterance, *others)
+        return real(out, utterance, *others)
 
-    monkeypatch.setattr(module, "_separate", counting)
+    monkeypatch.setattr(module, "_write", counting)
     return names
 
 
@@ -139,6 +139,22 @@ def test_one_bad_mixture_costs_only_itself(data, models, tmp_path, separated, ca
     mixture.write_bytes(good)
     separated.clear()
     assert main(words) == 0 and separated == [names[3]]
+
+
+def test_memory_that_runs_out_costs_one_mixture(data, models, tmp_path, separated, monkeypatch):
+    real = TasNet.forward
+
+    def forward(network, mixture):
+        if mixture.shape[-1] > 12000:
+            torch.empty(1 << 50)  # the machine's own error
+        return real(network, mixture)
+
+    monkeypatch.setattr(TasNet, "forward", forward)
+    mixture = data.parent / "wav8k" / "min" / "tt" / "mix" / "tt-mixture-0.wav"
+    soundfile.write(mixture, np.zeros(16000), 8000)
+    with pytest.raises(ValueError, match="1 of 16 .*, the first tt-mixture-0: out of memory on 2 s of audio; cut it"):
+        separate_set(data, models / "snn", tmp_path / "out")
+    assert len(separated) == 15
 
 
 def test_references_are_not_needed_and_short_mixtures_are_separated(data, models, tmp_path):
