@@ -16,9 +16,9 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from tqdm import tqdm
 
 from spiking_tasnet.files import read_json, whole_file, write_json
+from spiking_tasnet.progress import track
 
 logger = logging.getLogger(__name__)
 PARTS = ("train", "test")
@@ -201,7 +201,7 @@ def _folder_arrays(folder: Path) -> Arrays:
     images = torchvision().datasets.ImageFolder(str(folder), transform=np.asarray)
     if tuple(images.classes) != CIFAR10_CLASSES:
         raise ValueError(f"{folder}: classes {', '.join(images.classes)} found, {', '.join(CIFAR10_CLASSES)} expected")
-    stacked = np.stack([image for image, _ in tqdm(images, desc=folder.name, disable=None)])
+    stacked = np.stack([image for image, _ in track(images, len(images), folder.name, "image")])
     if stacked.shape[1:] != (32, 32, 3):
         raise ValueError(f"{folder}: images of {stacked.shape[1:]} found, (32, 32, 3) expected")
     return stacked.transpose(0, 3, 1, 2).copy(), np.asarray(images.targets, np.int64)

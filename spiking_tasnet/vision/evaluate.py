@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from spiking_tasnet.config import read_config
 from spiking_tasnet.files import read_json, write_json
+from spiking_tasnet.progress import track
 from spiking_tasnet.ptl import simulate_rate
 from spiking_tasnet.snn import convertible_layers, record_cost
 from spiking_tasnet.snn.energy import total_cost
@@ -93,7 +93,7 @@ def test_all(data_dir: Path, exp_dir: Path) -> Path:
     if not methods:
         raise FileNotFoundError(f"{exp_dir}: no trained network there; stages 1 to 3 make them")
     results = {}
-    for method in tqdm(methods, desc="test", disable=None):
+    for method in track(methods, len(methods), "test", "method"):
         results[method] = test_method(data_dir, exp_dir / method)
         logger.info("%s: %s", method, ", ".join(f"{k} {v:.4g}" for k, v in results[method].items() if k in SCORES))
     write_json(exp_dir / "results.json", results)
