@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # A separator of real voices, trained on any folder of talkers. See --help and README.md.
+# shellcheck source=tools/need_bash.sh
+. "$(dirname "$0")/../../tools/need_bash.sh"
 set -euo pipefail
 # shellcheck source=recipes/talkers/path.sh
 . "$(dirname "${BASH_SOURCE[0]}")/path.sh"

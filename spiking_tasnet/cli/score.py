@@ -3,45 +3,72 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from spiking_tasnet.cli.options import add_allow_pipes
+from spiking_tasnet.cli.say import say, warn
 from spiking_tasnet.separation.metrics import METRICS
-from spiking_tasnet.separation.score import count_failures, score_set, write_scores
+from spiking_tasnet.separation.score import count_failures, lost_mixtures, score_set, write_scores
+
+FAILURES = {
+    "pesq": "PESQ found no speech",
+    "stoi": "too little speech for STOI",
+    "sdr": "too short for SDR",
+    "silent": "an estimate is silent",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="Kaldi data folder with the references")
     parser.add_argument(
-        "--est", required=True, metavar="DIR", help="folder of s1/ and s2/; 'mixture' scores the mixture itself"
+        "--est",
+        required=True,
+        metavar="DIR",
+        help="folder of estimates: s1/UTT.wav and s2/UTT.wav, UTT_s1.wav, spk1.scp, ..., WAV or FLAC; 'mixture' scores "
+        "the mixture itself",
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="CSV", help="file to write, one line a mixture")
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="CSV",
+        help="file to write, one line a mixture; CSV.rows keeps them as they are made, and an interrupted command goes "
+        "on from it",
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes; default: one a core")
     parser.add_argument(
         "--metrics", default=",".join(METRICS), help="comma-separated, default %(default)s; si_sdr is always scored"
     )
+    add_allow_pipes(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Score, write the CSV and print the means."""
+    if args.out.is_dir():
+        raise ValueError(f"--out {args.out}: a folder found, the CSV to write expected")
     metrics = [name.strip() for name in args.metrics.split(",") if name.strip()]
-    rows = score_set(args.data, None if args.est == "mixture" else args.est, metrics, args.jobs)
+    est_dir, kept = None if args.est == "mixture" else args.est, args.out.with_name(f"{args.out.name}.rows")
+    rows = score_set(args.data, est_dir, metrics, args.jobs, keep=kept, allow_pipes=args.allow_pipes)
     write_scores(args.out, rows)
     # Read back what was written: the means below are those the report will show.
     from spiking_tasnet.separation.results import read_scores, summarise
 
     overall = summarise(read_scores(args.out))["overall"]
     shown = [f"{name} {overall[name]:.2f}" for name in overall if isinstance(overall[name], float)]
-    print(f"{args.out}: {len(rows)} mixtures, mean {', '.join(shown)}")
-    failures = count_failures(rows)
-    for name, what in (("pesq", "PESQ found no speech"), ("stoi", "too little speech for STOI")):
-        if failures[name]:
-            print(f"warning: {what} in {failures[name]} of {len(rows)} mixtures; left out of the mean", file=sys.stderr)
-    if failures["silent"]:
-        print(
-            f"warning: an estimate is silent in {failures['silent']} of {len(rows)} mixtures (-inf dB); "
-            "left out of the means, counted in the report",
-            file=sys.stderr,
+    unscored = f" ({overall['unscored']} not scored)" if overall["unscored"] else ""
+    say(f"{args.out}: {len(rows)} mixtures{unscored}, mean {', '.join(shown)}")
+    for name, count in count_failures(rows).items():
+        if count:
+            level = " (-inf dB)" if name == "silent" else ""
+            warn(f"warning: {FAILURES[name]} in {count} of {len(rows)} mixtures{level}; left out of the mean")
+    lost = lost_mixtures(rows)
+    if lost:
+        name, reason = next(iter(lost.items()))
+        warn(
+            f"spiking-tasnet score: error: {len(lost)} of {len(rows)} mixtures lost, the first {name}: {reason}; the "
+            "same command scores only them again"
         )
+        return 1
+    kept.unlink(missing_ok=True)
     return 0

@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spiking_tasnet.cli.options import add_allow_pipes
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `separate-set`."""
     parser.add_argument("--data", type=Path, required=True, help="Kaldi data folder, e.g. data/tt")
     parser.add_argument("--model", type=Path, required=True, help="model.pt, or the folder that holds it")
-    parser.add_argument("--out", type=Path, required=True, help="writes OUT/s1/<utt>.wav, OUT/s2/<utt>.wav")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="writes OUT/s1/<utt>.wav, OUT/s2/<utt>.wav; an interrupted run goes on"
+    )
     parser.add_argument("--cost", type=Path, help="write operations and energy a second of audio to this JSON file")
+    add_allow_pipes(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Separate."""
     from spiking_tasnet.separation.separate_set import separate_set
 
-    separate_set(args.data, args.model, args.out, args.cost)
+    separate_set(args.data, args.model, args.out, args.cost, args.allow_pipes)

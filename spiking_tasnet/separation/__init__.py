@@ -12,7 +12,7 @@ mixing        resampling, scaling and summing of one mixture
 corpus        stage 0: a plan's mixtures on all cores; unmixed: those that could not be made; lock
 merl          WSJ0-2mix, or any corpus with lists in MERL's format
 librimix      Libri2Mix
-kaldi         data folders
+kaldi         data folders; scp: their tables, paths and ids; pipes: audio from a command
 audio         sound files; sphere: those of the LDC
 parallel      a function over many items on all cores
 
@@ -26,8 +26,11 @@ train         stages 1 and 2
 
 Results:
 separate      one recording; separate_set: a data folder (stage 3)
+journal       what a long command has done, for the next run to go on from
 cost          operations a second of audio
-metrics       SI-SDR, SDR, PESQ, STOI of one mixture; score: of a data folder (stage 4)
+metrics       SI-SDR, SDR, PESQ, STOI of one mixture; p862: PESQ of any length
+estimates     separated audio of any system
+score         a data folder (stage 4); cells: its text in a CSV
 results       what an experiment folder holds
 report        stage 5: tables, curves, page (page_style, media)
 """

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import io
 
-import librosa
 import matplotlib
 import numpy as np
 import soundfile
 from PIL import Image
+from scipy.signal import stft
 
 WINDOW_SECONDS = 0.032
 HOP_SECONDS = 0.012
@@ -49,7 +49,12 @@ def spectrogram_db(signal: np.ndarray, sample_rate: int, level: float) -> np.nda
     """
     window = int(WINDOW_SECONDS * sample_rate)
     hop = max(1, int(HOP_SECONDS * sample_rate))
-    magnitude = np.abs(librosa.stft(np.asarray(signal, np.float32), n_fft=window, hop_length=hop, pad_mode="constant"))
+    # Centred frames, zeros around the signal; scipy divides by the sum of the Hann window, which is window / 2. (Not by
+    # librosa: its import writes a cache of compiled code, and fails where neither home nor environment is writable.)
+    padded = np.pad(np.asarray(signal, np.float64), (0, max(0, window - len(signal))))
+    frames = 1 + len(signal) // hop
+    _, _, spectrum = stft(padded, nperseg=window, noverlap=window - hop, padded=False)
+    magnitude = np.abs(spectrum[:, :frames]) * window / 2
     # A Hann-windowed sine of amplitude A peaks at A * window / 4; speech spreads over many bins, hence the extra 1/4.
     reference = level / 4 * window / 4
     decibels = 20 * np.log10(np.maximum(magnitude, 1e-12) / reference)

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from spiking_tasnet.files import write_text
+from spiking_tasnet.separation.estimates import Estimates, read_estimates
 from spiking_tasnet.separation.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.media import data_uri, rms, spectrogram_png, wav_bytes
 from spiking_tasnet.separation.metrics import best_permutation, is_silent, si_sdr
 from spiking_tasnet.separation.page_style import PAGE
 from spiking_tasnet.separation.results import SYSTEMS, Experiment, Row
-from spiking_tasnet.separation.score import read_estimates, read_sources
+from spiking_tasnet.separation.score import read_sources
 from spiking_tasnet.separation.tables import DECIMALS, METRIC_NAMES, SYSTEM_NAMES, TABLE_METRICS, number
 
 MAX_SAMPLES = 64_000  # a player; 8 s at 8 kHz: four mixtures of seven players stay under 8 MB
@@ -45,7 +46,7 @@ def choose(rows: Sequence[Row]) -> list[Pick]:
     unknown genders those at one and two thirds.
 
     Args:
-        rows: score rows of the SNN.
+        rows: score rows of the SNN, with scores.
     """
     by_kind: dict[str, list[Row]] = {}
     for row in rows:
@@ -62,21 +63,25 @@ def choose(rows: Sequence[Row]) -> list[Pick]:
     return picks
 
 
-def write_page(path: str | os.PathLike, experiment: Experiment, data_dir: str | os.PathLike) -> None:
+def write_page(
+    path: str | os.PathLike, experiment: Experiment, data_dir: str | os.PathLike, allow_pipes: bool = False
+) -> None:
     """Write the listening page of an experiment's open condition.
 
     Args:
         path: the HTML file.
         experiment: with scores of the open condition; its separated audio lies in `separated/{ann,snn}/tt`.
         data_dir: the data folder of stage 0, which holds `tt`.
+        allow_pipes: run the commands of an scp.
 
     Raises:
         FileNotFoundError, ValueError: audio is missing or does not fit; the message names the file.
     """
-    utterances = {utterance.id: utterance for utterance in read_data_dir(Path(data_dir) / "tt")}
+    utterances = {utterance.id: utterance for utterance in read_data_dir(Path(data_dir) / "tt", allow_pipes)}
     scores = {system: {row["utt"]: row for row in rows} for system, rows in experiment.rows["open"].items()}
     examples = []
-    for place, pick in enumerate(choose(experiment.rows["open"]["snn"]), start=1):
+    whole = [row for row in experiment.rows["open"]["snn"] if _is_scored(row["utt"], scores)]
+    for place, pick in enumerate(choose(whole), start=1):
         name = pick.row["utt"]
         if name not in utterances:
             raise ValueError(f"{data_dir}/tt: mixture {name} of the scores is not there; run stage 4 (score) again")
@@ -108,12 +113,18 @@ def matched(est_sources: np.ndarray, sources: np.ndarray) -> np.ndarray:
     return ordered * np.array(gains)[:, None]
 
 
+def _is_scored(name: str, scores: dict[str, dict[str, Row]]) -> bool:
+    """Whether every system has a score of a mixture."""
+    return all(rows[name]["si_sdr_i"] is not None for rows in scores.values())
+
+
 def _example(place: int, pick: Pick, utterance: Utterance, scores: dict[str, Row], folder: Path) -> str:
     """One mixture: its scores, then players of mixture, references, ANN and SNN."""
     mixture, sources, rate = read_sources(utterance)
     networks = {}
     for system in NETWORKS:
-        estimates = read_estimates(folder / "separated" / system / "tt", utterance, mixture, rate)
+        paths = Estimates(folder / "separated" / system / "tt", [utterance]).paths[utterance.id]
+        estimates, _ = read_estimates(paths, len(mixture), rate)
         networks[system] = matched(estimates, sources)
     gain = common_gain([mixture, *sources, *(est for system in NETWORKS for est in networks[system])])
     level = gain * np.max(np.abs(mixture)) if np.max(np.abs(mixture)) else 1.0

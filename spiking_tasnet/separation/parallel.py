@@ -1,18 +1,59 @@
-"""A function over many items on all cores, with a progress bar, results in the order of the items."""
+"""A function over many items on all cores, with progress; an item whose process dies does not take the others along."""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
+
+from spiking_tasnet.progress import track
+
+STARTED = -1  # what a new process sends in an index's place
+GRACE_SECONDS = 10.0  # for the item at hand when the others are given up
+
+
+@dataclass(frozen=True)
+class Died:
+    """Stands for the result of an item at which its process died.
+
+    Attributes:
+        exit_code: of the process; minus the signal's number where one ended it.
+    """
+
+    exit_code: int
+
+    def __str__(self) -> str:
+        name = signal.Signals(-self.exit_code).name if -self.exit_code in set(signal.Signals) else ""
+        if name == "SIGKILL":
+            return "its process was killed (SIGKILL); if memory ran out, give a smaller --jobs"
+        return f"its process died ({name or f'exit code {self.exit_code}'})"
+
+
+@dataclass
+class _Worker:
+    """One process and what it was given.
+
+    Attributes:
+        process: the process.
+        connection: our end of its pipe.
+        due: indices sent to it that have no result yet, the one at work first.
+        started: whether it was ready for items.
+    """
+
+    process: Any
+    connection: Connection
+    due: deque[int] = field(default_factory=deque)
+    started: bool = False
 
 
 def parallel_map(
@@ -23,34 +64,59 @@ def parallel_map(
     desc: str,
     unit: str,
     prepare: Callable[[], None] | None = None,
+    name: Callable[[Any], str] = str,
 ) -> list[Any]:
-    """Apply `function` to every item.
+    """Apply `function` to every item; results in the order of the items.
 
     Args:
         function: picklable; an error it raises is raised here and ends the rest.
         items: its arguments.
         jobs: processes; None for one a core, 1 stays in this process.
-        desc: of the progress bar.
-        unit: of the progress bar.
+        desc: what is being done, for the display.
+        unit: one item, for the display.
         prepare: called once in each new process, e.g. to import what takes long.
+        name: what to call an item in an error.
 
     Raises:
         ValueError: `jobs` below 1.
+        OSError: a process died or could not be started, or memory ran out; the message names the item.
+    """
+    results: list[Any] = [None] * len(items)
+    for index, result in parallel_results(function, items, jobs, desc=desc, unit=unit, prepare=prepare):
+        if isinstance(result, Died):
+            raise OSError(f"{name(items[index])[:200]}: {result}")
+        if isinstance(result, MemoryError):
+            raise OSError(f"{name(items[index])[:200]}: out of memory; give a smaller --jobs")
+        if isinstance(result, Exception):
+            raise result
+        results[index] = result
+    return results
+
+
+def parallel_results(
+    function: Callable[[Any], Any],
+    items: Sequence[Any],
+    jobs: int | None = None,
+    *,
+    desc: str,
+    unit: str,
+    prepare: Callable[[], None] | None = None,
+) -> Iterator[tuple[int, Any]]:
+    """Apply `function` to every item and yield (index, result) as they come.
+
+    The result of an item that failed is the exception that `function` raised, that of an item at which its process
+    died a `Died`; the others are done all the same. Arguments as `parallel_map`.
+
+    Raises:
+        ValueError: `jobs` below 1.
+        OSError: a process could not be started.
     """
     if jobs is not None and jobs < 1:
         raise ValueError(f"--jobs {jobs} found, 1 or more expected")
     jobs = min(jobs or available_cores(), len(items))
-    progress = partial(tqdm, total=len(items), desc=desc, unit=unit, dynamic_ncols=True)
-    if jobs <= 1:
-        with threadpool_limits(1):
-            return list(progress(map(function, items)))
-    # 'spawn': a forked child may inherit locks that the threads of torch hold.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(function, prepare))
-    try:
-        return list(progress(pool.map(function, items, chunksize=max(1, min(16, len(items) // (4 * jobs))))))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    results = _in_this_process(function, items) if jobs <= 1 else _in_processes(function, items, jobs, prepare)
+    with contextlib.closing(results):
+        yield from track(results, len(items), desc, unit)
 
 
 def available_cores() -> int:
@@ -58,8 +124,106 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _start_worker(function: Callable[[Any], Any], prepare: Callable[[], None] | None) -> None:
-    """Leave interrupts to the parent, end with it, and leave libraries one thread: the processes fill the cores.
+def _in_this_process(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    with threadpool_limits(1):
+        for index, item in enumerate(items):
+            yield index, _outcome(function, item)
+
+
+def _in_processes(
+    function: Callable[[Any], Any], items: Sequence[Any], jobs: int, prepare: Callable[[], None] | None
+) -> Iterator[tuple[int, Any]]:
+    """The items in chunks, so that neighbours meet in one process, over `jobs` processes.
+
+    Each has a pipe of its own: it is known which item a dead one was at, and no semaphore (/dev/shm) is needed.
+    """
+    _hold_standard_streams()
+    size = max(1, min(16, len(items) // (4 * jobs)))
+    chunks = deque(list(range(start, min(start + size, len(items)))) for start in range(0, len(items), size))
+    workers: list[_Worker] = []
+    try:
+        workers += [_start(function, prepare) for _ in range(jobs)]
+        while workers:
+            ready = set(wait([worker.connection for worker in workers]))
+            for worker in [worker for worker in workers if worker.connection in ready]:
+                message = _receive(worker)
+                if message is not None:
+                    index, result = message
+                    if index != STARTED:
+                        worker.due.popleft()
+                        yield index, result
+                    worker.started = True
+                    if not worker.due and not _give(worker, chunks, items):
+                        _dismiss(workers, worker)
+                    continue
+                _dismiss(workers, worker)
+                died = Died(worker.process.exitcode)
+                if not worker.started:
+                    raise OSError(f"a new process ended before its first item: {died}")
+                if worker.due:
+                    yield worker.due.popleft(), died
+                if worker.due:
+                    chunks.appendleft(list(worker.due))
+                if chunks:
+                    workers.append(_start(function, prepare))
+    finally:
+        _end(workers)
+
+
+def _start(function: Callable[[Any], Any], prepare: Callable[[], None] | None) -> _Worker:
+    # 'spawn': a forked child may inherit locks that the threads of torch hold.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(function, prepare, theirs), daemon=True)
+    try:
+        process.start()
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return _Worker(process, ours)
+
+
+def _receive(worker: _Worker) -> tuple[int, Any] | None:
+    """Return the next result, or None where the process ended."""
+    try:
+        return worker.connection.recv()
+    except (EOFError, OSError):
+        return None
+
+
+def _give(worker: _Worker, chunks: deque[list[int]], items: Sequence[Any]) -> bool:
+    """Give a process its next chunk; say whether there was one."""
+    if not chunks:
+        return False
+    chunk = chunks.popleft()
+    worker.due.extend(chunk)
+    with contextlib.suppress(BrokenPipeError, ConnectionError):  # it died: the next wait tells
+        worker.connection.send([(index, items[index]) for index in chunk])
+    return True
+
+
+def _dismiss(workers: list[_Worker], worker: _Worker) -> None:
+    """Let one process end, which it does when its pipe closes."""
+    workers.remove(worker)
+    worker.connection.close()
+    worker.process.join()
+
+
+def _end(workers: list[_Worker]) -> None:
+    """End all processes, after the item each is at."""
+    for worker in workers:
+        worker.connection.close()
+    for worker in workers:
+        worker.process.join(GRACE_SECONDS)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+
+
+def _work(function: Callable[[Any], Any], prepare: Callable[[], None] | None, connection: Connection) -> None:
+    """What a process does: leave interrupts to the parent, end with it, leave libraries one thread, do items.
 
     `function` is an argument so that the libraries it imports are loaded when their threads are limited.
     """
@@ -68,6 +232,34 @@ def _start_worker(function: Callable[[Any], Any], prepare: Callable[[], None] | 
     if prepare:
         prepare()
     threadpool_limits(1)
+    with contextlib.suppress(EOFError, OSError):  # the pipe closed: nothing is wanted any more
+        connection.send((STARTED, None))
+        while True:
+            for index, item in connection.recv():
+                result = _outcome(function, item)
+                try:
+                    connection.send((index, result))
+                except OSError:
+                    raise
+                except Exception as error:  # what cannot be pickled
+                    connection.send((index, RuntimeError(f"{result!r:.200} cannot be sent ({error})")))
+
+
+def _outcome(function: Callable[[Any], Any], item: Any) -> Any:
+    try:
+        return function(item)
+    except Exception as error:
+        error.__notes__ = [traceback.format_exc()]  # the traceback itself does not go from process to process
+        return error
+
+
+def _hold_standard_streams() -> None:
+    """Open what is closed of stdin, stdout and stderr: a pipe in its place would take what libraries print."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= 2:
+        os.set_inheritable(descriptor, True)
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
 
 
 def _end_with_parent() -> None:

@@ -12,13 +12,16 @@ from spiking_tasnet.separation.results import load_experiment
 from spiking_tasnet.separation.tables import results_markdown
 
 
-def write_report(exp_dir: str | os.PathLike, data_dir: str | os.PathLike, paper: bool = False) -> list[Path]:
+def write_report(
+    exp_dir: str | os.PathLike, data_dir: str | os.PathLike, paper: bool = False, allow_pipes: bool = False
+) -> list[Path]:
     """Write the report of a finished experiment into its folder.
 
     Args:
         exp_dir: exp/<name>, with what stages 1 to 4 wrote.
         data_dir: the data folder of stage 0; its `tt` gives the listening examples.
         paper: also show the paper's numbers on WSJ0-2mix, labelled as such.
+        allow_pipes: run the commands of an scp.
 
     Returns:
         The files written.
@@ -30,7 +33,7 @@ def write_report(exp_dir: str | os.PathLike, data_dir: str | os.PathLike, paper:
     experiment = load_experiment(exp_dir)
     folder = experiment.folder
     written = [folder / name for name in ("RESULTS.md", "results.json", "curves.png", "demo/index.html")]
-    write_page(written[3], experiment, data_dir)
+    write_page(written[3], experiment, data_dir, allow_pipes)
     write_curves(written[2], experiment.history, experiment.stages)
     write_text(written[0], results_markdown(experiment, paper))
     write_json(written[1], experiment.results)

@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from spiking_tasnet.files import read_json
+from spiking_tasnet.separation.cells import read_cell
 
 CONDITIONS = {"open": "tt", "closed": "cv"}  # closed: talkers heard in training; open: never heard
 SYSTEMS = ("mixture", "ann", "snn")
@@ -94,6 +95,8 @@ def load_experiment(folder: str | os.PathLike) -> Experiment:
 def read_scores(path: str | os.PathLike) -> list[Row]:
     """Read a CSV of stage 4: numbers as float, empty cells as None, `perm` and `genders` as tuples.
 
+    Rows of mixtures that could not be scored have no `perm` and None for every score.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not such a CSV; the message says what to do.
@@ -107,7 +110,8 @@ def summarise(rows: list[Row]) -> Summary:
     """Average score rows by gender group; a group without mixtures is left out.
 
     Mixtures of unknown genders count in `overall` only. A metric's mean takes the mixtures where it is a finite
-    number; `pesq_failed` and `stoi_failed` count empty cells, `silent` those with a silent estimate (-inf dB).
+    number. `unscored` counts mixtures without any score; of the others `pesq_failed`, `stoi_failed` and `sdr_failed`
+    count empty cells, `silent` those with a silent estimate (-inf dB).
     """
     by_group = {group: [row for row in rows if group in ("overall", row["group"])] for group in GROUPS}
     return {group: _summarise_group(members) for group, members in by_group.items() if members}
@@ -130,9 +134,11 @@ def _summarise_group(rows: list[Row]) -> dict[str, float | int | None]:
     for name in SCORES:
         values = [row[name] for row in rows if row.get(name) is not None and math.isfinite(row[name])]
         summary[name] = fmean(values) if values else None
-    for name in ("pesq", "stoi"):
-        summary[f"{name}_failed"] = sum(name in row and row[name] is None for row in rows)
-    return {**summary, "silent": sum(row["si_sdr"] == -math.inf for row in rows)}
+    scored = [row for row in rows if row["si_sdr"] is not None]
+    for name in ("pesq", "stoi", "sdr"):
+        summary[f"{name}_failed"] = sum(name in row and row[name] is None for row in scored)
+    silent = sum(row["si_sdr"] == -math.inf for row in scored)
+    return {**summary, "silent": silent, "unscored": len(rows) - len(scored)}
 
 
 def _read_condition(folder: Path, subset: str) -> dict[str, list[Row]]:
@@ -175,7 +181,7 @@ def _parsed(path: Path, line: int, row: Row, parse: Callable[[Row], Any], stage:
 def _score_row(row: Row) -> Row:
     numbers = {name: float(row[name]) if row[name] else None for name in SCORES if name in row}
     return {
-        "utt": row["utt"],
+        "utt": read_cell(row["utt"]),
         "group": row["group"],
         "genders": tuple(row["genders"].split()),
         "perm": tuple(int(index) for index in row["perm"].split()),

@@ -39,6 +39,8 @@ PAPER = {
 }
 LAYER_COUNTS = ("macs_per_s", "synops_per_s", "neuron_updates_per_s")
 FAILURES = {
+    "unscored": "not scored (a silent reference, or audio that does not fit), left out of all means,",
+    "sdr_failed": "too short for SDR, left out of its mean,",
     "pesq_failed": "no PESQ (P.862 found no speech), left out of its mean,",
     "stoi_failed": "no STOI (too little speech), left out of its mean,",
     "silent": "a silent estimate (-inf dB), left out of the means in dB,",

@@ -20,13 +20,19 @@ def test_files_are_kaldis(tmp_path):
     write_data_dir(tmp_path / "tr", [utterance("u2", tmp_path), utterance("u1", tmp_path)])
     text = {path.name: path.read_text() for path in (tmp_path / "tr").iterdir()}
     assert text == {
-        "wav.scp": f"u1 {tmp_path}/mix/u1.wav\nu2 {tmp_path}/mix/u2.wav\n",
-        "spk1.scp": f"u1 {tmp_path}/s1/u1.wav\nu2 {tmp_path}/s1/u2.wav\n",
-        "spk2.scp": f"u1 {tmp_path}/s2/u1.wav\nu2 {tmp_path}/s2/u2.wav\n",
+        "wav.scp": "u1 ../mix/u1.wav\nu2 ../mix/u2.wav\n",
+        "spk1.scp": "u1 ../s1/u1.wav\nu2 ../s1/u2.wav\n",
+        "spk2.scp": "u1 ../s2/u1.wav\nu2 ../s2/u2.wav\n",
         "utt2spk": "u1 a1_b2\nu2 a1_b2\n",
         "spk2utt": "a1_b2 u1 u2\n",
         "utt2genders": "u1 M F\nu2 M F\n",
     }
+
+
+def test_audio_elsewhere_is_named_absolutely(tmp_path):
+    write_data_dir(tmp_path / "data" / "tr", [utterance("u", tmp_path / "corpus")])
+    assert (tmp_path / "data" / "tr" / "wav.scp").read_text() == f"u {tmp_path}/corpus/mix/u.wav\n"
+    assert read_data_dir(tmp_path / "data" / "tr") == [utterance("u", tmp_path / "corpus")]
 
 
 def test_three_talkers(tmp_path):
@@ -39,6 +45,7 @@ def test_three_talkers(tmp_path):
     "change, message",
     [
         ({"name": "a b"}, "without spaces"),
+        ({"name": "../u"}, "one without / and"),
         ({"speakers": ("a_1", "b")}, "talker 'a_1' found"),
         ({"genders": ("M", "X")}, "M, F or . expected"),
         ({"speakers": ("a",)}, "for each voice"),

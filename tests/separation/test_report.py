@@ -2,7 +2,11 @@
 
 import json
 import math
+import os
+import re
 import shutil
+import subprocess
+import sys
 from statistics import fmean
 
 import pytest
@@ -132,6 +136,47 @@ def test_failures_never_poison_a_mean(copied):
     text = (exp / "RESULTS.md").read_text()
     assert "open, SNN: no PESQ (P.862 found no speech), left out of its mean, in 1 of 4 mixtures." in text
     assert "open, SNN: a silent estimate (-inf dB), left out of the means in dB, in 1 of 4 mixtures." in text
+
+
+def test_mixtures_that_were_not_scored_are_left_out_and_counted(copied):
+    """A silent reference empties a row of every system, an unreadable estimate that of one; the page takes others."""
+    data, exp = copied
+    texts = {}
+    for path in (exp / "scores").glob("*_tt.csv"):
+        lines = path.read_text().splitlines()
+        for place in (1, 2) if path.name.startswith("snn") else (1,):
+            cells = lines[place].split(",")
+            lines[place] = ",".join([*cells[:3], *[""] * (len(cells) - 3)])
+        path.write_text("\n".join(lines) + "\n")
+        texts[path.stem] = read_scores(path)
+    assert report(data, exp) == 0
+    overall = read_json(exp / "results.json")["open"]
+    assert [overall[system]["overall"]["unscored"] for system in ("mixture", "ann", "snn")] == [1, 1, 2]
+    assert overall["snn"]["overall"]["si_sdr"] == pytest.approx(fmean(r["si_sdr"] for r in texts["snn_tt"][2:]))
+    assert overall["ann"]["overall"]["pesq_failed"] == overall["ann"]["overall"]["silent"] == 0
+    assert overall["snn"]["diff"]["si_sdr"] is None  # both of that group are empty
+    text = (exp / "RESULTS.md").read_text()
+    for system, count in (("mixture", 1), ("ANN", 1), ("SNN", 2)):
+        assert re.search(rf"open, {system}: not scored .*, left out of all means, in {count} of 4 mixtures", text)
+    page = (exp / "demo" / "index.html").read_text()
+    unscored = [row["utt"] for row in texts["snn_tt"] if row["si_sdr"] is None]
+    assert len(unscored) == 2 and not any(f"<code>{name}</code>" in page for name in unscored)
+    assert f"<code>{texts['snn_tt'][3]['utt']}</code>" in page
+
+
+def test_no_compiled_cache_and_no_home_are_needed(copied):
+    """numba, which librosa imports, fails where neither home nor environment is writable."""
+    data, exp = copied
+    words = ["report", "--exp", str(exp), "--data", str(data)]
+    program = (
+        "import sys; sys.modules['numba'] = sys.modules['librosa'] = None\n"
+        f"from spiking_tasnet.cli.main import main; sys.exit(main({words!r}))"
+    )
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "MPL", "XDG"))}
+    env |= {"HOME": "/nonexistent", "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 4 and "Traceback" not in done.stderr
 
 
 def test_metrics_that_were_not_scored_are_dashes(copied):

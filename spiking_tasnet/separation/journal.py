@@ -1,0 +1,95 @@
+"""What a long command has done so far, one JSON line an item, so that the next run goes on from there.
+
+A line counts from the moment it is whole: of a run that was killed the last one may be cut, which is noticed. All lines
+rest on the same settings, kept in the first; under other settings the journal begins anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from spiking_tasnet.files import write_text
+
+
+class Journal:
+    """Entries by key, kept in a file.
+
+    Args:
+        path: the file; made if it is not there.
+        settings: what all entries rest on, as JSON holds it.
+
+    Attributes:
+        entries: key -> what `add` was given, in this run or an earlier one.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]):
+        self.path, self.entries = Path(path), _read(Path(path), settings)
+        lines = [settings, *({"key": key, **entry} for key, entry in self.entries.items())]
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
+        self._stream = open(self.path, "ab", buffering=0)
+
+    def add(self, key: str, entry: dict[str, Any]) -> None:
+        """Keep an entry.
+
+        Raises:
+            OSError: it cannot be written; the message names the file.
+        """
+        self.entries[key] = entry
+        try:
+            line = (json.dumps({"key": key, **entry}) + "\n").encode()
+            while line:
+                line = line[self._stream.write(line) :]
+        except OSError as error:
+            raise OSError(f"{self.path}: cannot be written ({error.strerror}); make room and run this again") from None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+@contextmanager
+def journal(path: Path, settings: dict[str, Any]) -> Iterator[Journal]:
+    """Open a journal for a block.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    opened = Journal(path, settings)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def fingerprint(path: str | os.PathLike) -> list[Any] | None:
+    """What tells that a file has changed: its path, size in bytes and time of change in ns; None if it is absent."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return [os.path.abspath(path), found.st_size, found.st_mtime_ns]
+
+
+def _read(path: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Read the whole lines of a journal of the same settings."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return {}
+    entries: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(lines[:-1]):  # what follows the last line end is not whole
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return entries
+        if number == 0:
+            if entry != json.loads(json.dumps(settings)):
+                return {}
+        elif isinstance(entry, dict) and isinstance(entry.get("key"), str):
+            entries[entry.pop("key")] = entry
+    return entries
