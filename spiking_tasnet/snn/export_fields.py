@@ -29,7 +29,7 @@ def export_fault(fields: Fields) -> str:
             return f"{name} holds NaN or infinite values, finite ones expected"
     if "scale" in fields and fields["weight"].dtype != np.int8:
         return f"a weight of type {fields['weight'].dtype} with a scale found, int8 expected"
-    if not 1 <= fields["num_steps"] <= 100_000:
+    if not 1 <= fields["num_steps"] <= 1_000_000:
         return f"num_steps {fields['num_steps']} found, 1 or more expected"
     return ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,10 @@ from spiking_tasnet.snn.operators import check_operator, out_channels, scale_inp
 from spiking_tasnet.snn.roles import ROLES
 from spiking_tasnet.snn.spikes import Spikes
 
-MAX_STEPS = 100_000  # of a simulation; literature ends at some thousands
+if TYPE_CHECKING:
+    from spiking_tasnet.snn.kept import Kept
+
+MAX_STEPS = 1_000_000  # of a simulation; literature ends at some thousands
 
 
 class ConvertibleLayer(nn.Module):
@@ -82,6 +85,7 @@ class ConvertibleLayer(nn.Module):
         self.role, self.num_steps, self.v_init, self.decay = "analog", 0, 0.0, 1.0
         self.spread, self.folded = False, False
         self._layer_wise = True
+        self.kept: Kept | None = None
         self.around: Callable[[ConvertibleLayer, Tensor | Spikes], Tensor | Spikes] | None = None  # may pass it by
         self.reset()
 
@@ -167,8 +171,18 @@ class ConvertibleLayer(nn.Module):
         worth = None
         if self.constraints.weight_bits:
             worth = x.threshold if isinstance(x, Spikes) else input_worth
-        weight, bias = constrained(self._worth_of(weight, worth), bias, self.constraints)
+        return self._once("weights", worth, lambda: self._constrained(worth))
+
+    def _constrained(self, worth: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        weight, bias = self._worth_of(self.operator.weight, worth), self.operator.bias
+        weight, bias = constrained(weight, bias, self.constraints)
         return unscale_inputs(self.operator, weight, worth), bias
+
+    def _once(self, name: str, worth: Tensor | None, make: Callable[[], Any]) -> Any:
+        """What `make` gives; kept for the next call where `keep_synapses` says so and no gradient is wanted."""
+        if self.kept is None or torch.is_grad_enabled():
+            return make()
+        return self.kept.get(name, worth, make)
 
     def _worth_of(self, weight: Tensor, input_worth: Tensor | None) -> Tensor:
         """What few bits hold: the weight, times theta_{l-1} where every input has a threshold of its own."""
@@ -195,6 +209,13 @@ class ConvertibleLayer(nn.Module):
             weight: effective, (out, in / groups, *kernel).
             bias: effective, (out,).
         """
+        return self._once("synapses", input_worth, lambda: self._synapses(input_worth, weight, bias))
+
+    def packed_rows(self, input_worth: Tensor) -> dict[int, Any] | None:
+        """Where a kernel may keep what it made of `synapses`; None for nowhere."""
+        return self._once("rows", input_worth, dict) if self.kept is not None else None
+
+    def _synapses(self, input_worth: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         if self.constraints.weight_bits:
             integers, scale = self.integer_weight(input_worth)
             unit = scale.flatten().double() * (input_worth.double() if input_worth.numel() == 1 else 1)
@@ -235,6 +256,7 @@ class ConvertibleLayer(nn.Module):
             ValueError: what no conversion leaves: the checkpoint was changed by hand.
         """
         _check_state(state, self.threshold)
+        self.kept = None
         self.role, self.num_steps, self.v_init = state["role"], state["num_steps"], state["v_init"]
         self.decay, self.spread = state.get("decay", 1.0), state.get("spread", False)
         self.folded = state.get("folded", self.role != "analog")
@@ -242,6 +264,11 @@ class ConvertibleLayer(nn.Module):
         self._layer_wise = bool((self.threshold == self.threshold[0]).all())
         if self.norm is not None:
             self.norm.requires_grad_(not self.folded)
+
+    def train(self, mode: bool = True) -> ConvertibleLayer:
+        """As `nn.Module.train`; a layer in training keeps nothing that it worked out of its weights."""
+        self.kept = None if mode else self.kept
+        return super().train(mode)
 
     def extra_repr(self) -> str:
         """Role, steps and threshold."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spiking_tasnet.snn import kernels
-from spiking_tasnet.snn.neuron import burst, encode_counts, integrate_and_fire
+from spiking_tasnet.snn.neuron import integrate_and_fire
 from spiking_tasnet.snn.operators import apply_operator, is_channels_last, per_channel, scale_inputs
 from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS, Spikes, count_bits, pack
 from spiking_tasnet.snn.surrogate import surrogate_fire
@@ -58,12 +58,7 @@ def encoding(layer: ConvertibleLayer, x: Tensor | Spikes) -> Spikes:
     with full_precision(layer):
         activation = _activation(layer, x)
     with torch.no_grad():
-        scale = per_channel(layer.operator, layer.threshold)
-        if layer.spread:
-            train, _ = integrate_and_fire(repeat(activation / steps, steps), scale, layer.v_init)
-            code = pack(train) if steps <= MAX_PACKED_STEPS else train
-        else:
-            code = burst(encode_counts(activation, scale, steps, layer.v_init), steps)
+        code = kernels.encode(layer.operator, activation, layer.threshold, steps, layer.v_init, layer.spread)
     return _coupled(layer, code, activation)
 
 
@@ -72,7 +67,8 @@ def spiking(layer: ConvertibleLayer, x: Tensor | Spikes) -> Spikes:
     x = _spikes(x)
     weight, bias = layer.effective_weights(x)
     with torch.no_grad(), full_precision(layer):
-        code = kernels.simulate(layer.operator, x, *layer.synapses(x.threshold, weight, bias), layer.v_init)
+        synapses, rows = layer.synapses(x.threshold, weight, bias), layer.packed_rows(x.threshold)
+        code = kernels.simulate(layer.operator, x, *synapses, layer.v_init, packed=rows)
     if not torch.is_grad_enabled() or not (weight.requires_grad or x.requires_grad):
         return _coupled(layer, code, None)
     pre = apply_operator(layer.operator, x.value, weight, bias)

@@ -298,3 +298,29 @@ def test_without_a_compiler_the_reference_runs_and_one_line_says_so(tmp_path, co
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.stdout == "['reference', 'reference']\n"
     assert done.stderr.count("the event-driven kernel cannot be built") == 1
+
+
+ENCODINGS = [
+    (nn.Conv1d(3, 70, 1), (2, 70, 33)),
+    (nn.Conv2d(3, 5, 1), (2, 5, 6, 7)),
+    (nn.Linear(3, 130), (9, 130)),
+]
+
+
+@compiled
+@pytest.mark.parametrize("spread", [False, True])
+@pytest.mark.parametrize("v_init", [0.0, 0.25, 0.5])
+@pytest.mark.parametrize("num_steps", [1, 4, 8, 31, 32])
+@pytest.mark.parametrize(("operator", "shape"), ENCODINGS)
+def test_encoding_is_the_references_to_the_bit(operator, shape, num_steps, v_init, spread):
+    generator = torch.Generator().manual_seed(num_steps)
+    activation = torch.relu(torch.randn(shape, generator=generator) * 2)
+    threshold = torch.rand(operator.weight.shape[0], generator=generator) + 0.1
+    # some at, just below and far above what the window holds
+    flat = activation.view(-1)
+    flat[:3], flat[3:6] = torch.tensor([0.0, 1e-30, 1e30]), threshold[0] * torch.tensor([1.0, num_steps, num_steps + 7])
+    for layout in (activation, activation.movedim(1, -1).contiguous().movedim(-1, 1)):
+        found = event.encode(operator, layout, threshold, num_steps, v_init, spread)
+        expected = reference.encode(operator, activation, threshold, num_steps, v_init, spread)
+        assert found.dtype == torch.int32 and torch.equal(found, expected)
+    assert count_bits(expected).float().mean() > 0.1

@@ -14,15 +14,16 @@ import logging
 import os
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from spiking_tasnet.snn.kernels import event, reference
 from spiking_tasnet.snn.kernels.geometry import FRACTION_BITS
-from spiking_tasnet.snn.spikes import Spikes, count_bits
+from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS, Spikes, count_bits
 
-__all__ = ["FRACTION_BITS", "KERNELS", "choose", "count_spikes", "simulate"]
+__all__ = ["FRACTION_BITS", "KERNELS", "choose", "count_spikes", "encode", "simulate"]
 
 logger = logging.getLogger(__name__)
 KERNELS = ("reference", "event", "fused")
@@ -36,8 +37,11 @@ def simulate(
     threshold: Tensor,
     v_init: float,
     membrane: Tensor | None = None,
+    packed: dict[int, Any] | None = None,
 ) -> Tensor:
     """Spikes of IF neurons behind `operator`, by the kernel that `choose` picks; arguments as `reference.simulate`.
+
+    `packed` is a place where the event kernel keeps the weights as it reads them, for the next call with the same ones.
 
     Raises:
         ValueError: dtypes that do not go together.
@@ -46,8 +50,20 @@ def simulate(
     for name, values in (("current", current), ("threshold", threshold), ("membrane", membrane)):
         if values is not None and values.dtype != dtype:
             raise ValueError(f"{name} {values.dtype} found, {dtype} expected with {weight.dtype} weights")
-    kernel = _module(choose(operator, spikes, weight))
-    return kernel.simulate(operator, spikes, weight, current, threshold, v_init, membrane)
+    name = choose(operator, spikes, weight)
+    given = (operator, spikes, weight, current, threshold, v_init, membrane)
+    return event.simulate(*given, packed) if name == "event" else _module(name).simulate(*given)
+
+
+def encode(
+    operator: nn.Module, activation: Tensor, threshold: Tensor, num_steps: int, v_init: float, spread: bool
+) -> Tensor:
+    """Spikes of an encoding layer (section 3.4); arguments as `reference.encode`, the same spikes by either kernel."""
+    wanted = os.environ.get("SPIKING_TASNET_KERNEL", "")
+    on_cpu = activation.device.type == "cpu" and activation.dtype == threshold.dtype == torch.float32
+    fits = on_cpu and num_steps <= MAX_PACKED_STEPS and wanted in ("", "event") and event.available()
+    kernel = event if fits else reference
+    return kernel.encode(operator, activation, threshold, num_steps, v_init, spread)
 
 
 def choose(operator: nn.Module, spikes: Spikes, weight: Tensor) -> str:

@@ -50,12 +50,14 @@ def library() -> ctypes.CDLL | None:
 
 
 def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
-    """Argument types of every function: p is a pointer, i an int64."""
+    """Argument types of every function: p is a pointer, i an int64, f a float."""
+    kinds = {"p": ctypes.c_void_p, "i": ctypes.c_int64, "f": ctypes.c_float}
     signatures = {
         "event_limit": "i",
         "event_lengths": "ppiiip",
         "event_lists": "ppiiiippp",
         "event_count": "piiip",
+        "event_encode": "ppiiipfiiip",
         "event_reach": "piiiipp",
     }
     for variant in VARIANTS:
@@ -66,7 +68,7 @@ def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
         }
     for name, signature in signatures.items():
         function = getattr(found, name)
-        function.argtypes = [ctypes.c_void_p if kind == "p" else ctypes.c_int64 for kind in signature]
+        function.argtypes = [kinds[kind] for kind in signature]
         function.restype = ctypes.c_int if "p" in signature else ctypes.c_int64
     return found
 

@@ -181,6 +181,49 @@ int event_count(const int32_t *words, int64_t begin, int64_t end, int64_t thread
     SPREAD(count_bits(words, from, to, counts));
 }
 
+/* Spikes of analog values: `spread`, a / N_s enters at every step, from V[0] = start; otherwise all of a at once, from
+ * v_init thresholds, discharged one spike a step. The operations are the reference's one by one, so its spikes too. */
+static int encode_frames(const float *values, const float *threshold, int64_t chan, int64_t num_steps, int64_t spread,
+                         const float *start, float v_init, int64_t begin, int64_t end, int32_t *words)
+{
+    enum { PART = 64 }; /* channels at a time: their membranes and words stay in the first-level cache */
+    for (int64_t frame = begin; frame < end; frame++)
+        for (int64_t first = 0; first < chan; first += PART) {
+            int64_t width = chan - first < PART ? chan - first : PART;
+            const float *a = values + frame * chan + first, *theta = threshold + first;
+            uint32_t code[PART] = {0};
+            float v[PART], z[PART];
+            if (spread) {
+                for (int64_t c = 0; c < width; c++) {
+                    v[c] = start[first + c];
+                    z[c] = a[c] / (float)num_steps;
+                }
+                for (int64_t step = 0; step < num_steps; step++)
+                    for (int64_t c = 0; c < width; c++) {
+                        float charged = v[c] + z[c];
+                        uint32_t fires = charged >= theta[c];
+                        v[c] = charged - (fires ? theta[c] : 0.0f);
+                        code[c] |= fires << step;
+                    }
+            } else
+                for (int64_t c = 0; c < width; c++) {
+                    float count = __builtin_floorf(a[c] / theta[c] + v_init);
+                    count = count > 0.0f ? count : 0.0f;
+                    count = count < (float)num_steps ? count : (float)num_steps;
+                    code[c] = (uint32_t)(((uint64_t)1 << (int)count) - 1);
+                }
+            memcpy(words + frame * chan + first, code, sizeof(int32_t) * (size_t)width);
+        }
+    return 0;
+}
+
+/* Words of the frames of values (frames, chan); threshold and start (chan,). */
+int event_encode(const float *values, const float *threshold, int64_t chan, int64_t num_steps, int64_t spread,
+                 const float *start, float v_init, int64_t begin, int64_t end, int64_t threads, int32_t *words)
+{
+    SPREAD(encode_frames(values, threshold, chan, num_steps, spread, start, v_init, from, to, words));
+}
+
 static int add_up(const int8_t *weight, int64_t size, int64_t begin, int64_t end, int32_t *negative, int32_t *positive)
 {
     for (int64_t out = begin; out < end; out++) {

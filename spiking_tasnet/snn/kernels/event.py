@@ -60,10 +60,12 @@ def simulate(
     threshold: Tensor,
     v_init: float,
     membrane: Tensor | None = None,
+    packed: dict[int, Rows] | None = None,
 ) -> Tensor:
     """Spikes of IF neurons behind `operator`; arguments and result as `reference.simulate`.
 
-    Integer weights give the reference's spikes, float weights too up to the order of summation.
+    Integer weights give the reference's spikes, float weights too up to the order of summation. `packed` keeps each
+    group's rows for the next call with the same weights, thresholds and v_init.
 
     Returns:
         int32 words (batch, out, *spatial), a view of channels-last memory, which is what the kernel reads and writes.
@@ -79,11 +81,29 @@ def simulate(
         state = given.contiguous()
     for group in range(geometry.groups):
         mine = slice(group * geometry.fan_out, (group + 1) * geometry.fan_out)
-        rows = Rows(weight[mine], current[mine], threshold[mine], v_init)
+        rows = None if packed is None else packed.get(group)
+        if rows is None:
+            rows = Rows(weight[mine], current[mine], threshold[mine], v_init)
+            if packed is not None:
+                packed[group] = rows
         _run(geometry, spikes.num_steps, group, words, rows, state, fired)
     if state is not given:
         given.copy_(state)
     return fired if linear else fired.movedim(-1, 1)
+
+
+def encode(
+    operator: nn.Module, activation: Tensor, threshold: Tensor, num_steps: int, v_init: float, spread_: bool
+) -> Tensor:
+    """Spikes of an encoding layer; arguments and result as `reference.encode`, in channels-last memory."""
+    linear = isinstance(operator, nn.Linear)
+    values = (activation if linear else activation.movedim(1, -1)).contiguous()
+    words = torch.empty(values.shape, dtype=torch.int32)
+    given = values.data_ptr(), threshold.contiguous().data_ptr(), len(threshold), num_steps, int(spread_)
+    start = (threshold * v_init).contiguous()
+    frames = (0, values.numel() // len(threshold))
+    spread(library().event_encode, (*given, start.data_ptr(), v_init), frames, (words.data_ptr(),), 8 * len(threshold))
+    return words if linear else words.movedim(-1, 1)
 
 
 def count(words: Tensor) -> Tensor:

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import torch
 from torch import Tensor, nn
 
 from spiking_tasnet.snn.kernels.geometry import FRACTION_BITS, start
-from spiking_tasnet.snn.neuron import fire
+from spiking_tasnet.snn.neuron import burst, encode_counts, fire, integrate_and_fire
 from spiking_tasnet.snn.operators import apply_operator, per_channel
-from spiking_tasnet.snn.spikes import Spikes, pack
+from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS, Spikes, pack
+
+
+def encode(
+    operator: nn.Module, activation: Tensor, threshold: Tensor, num_steps: int, v_init: float, spread: bool
+) -> Tensor:
+    """Spikes of an encoding layer.
+
+    Args:
+        operator: gives the axis of the channels.
+        activation: a, after the ReLU, (batch, chan, ...), or (batch, ..., features) of a Linear.
+        threshold: theta, (chan,).
+        num_steps: N_s.
+        v_init: V[0] as a fraction of the threshold.
+        spread: a / N_s enters at every step; otherwise all of a at the first, discharged one spike a step.
+
+    Returns:
+        The code of `Spikes`.
+    """
+    scale = per_channel(operator, threshold)
+    if not spread:
+        return burst(encode_counts(activation, scale, num_steps, v_init), num_steps)
+    train, _ = integrate_and_fire(repeat(activation / num_steps, num_steps), scale, v_init)
+    return pack(train) if num_steps <= MAX_PACKED_STEPS else train
 
 
 def simulate(
