@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -136,16 +137,16 @@ def _run(
     targets = [t if t is None else t.data_ptr() + 4 * group * geometry.fan_out for t in (state, fired)]
     kernel, slack = library(), library().event_limit(0)
 
-    lengths = torch.empty(batch * height * width, dtype=torch.int32)
-    spread(kernel.event_lengths, (layer, source), (0, len(lengths)), (lengths.data_ptr(),), geometry.fan_in)
-    starts = torch.zeros(len(lengths) + 1, dtype=torch.int64)
-    torch.cumsum(lengths + slack, 0, out=starts[1:])
-    size = 2 * starts + 4 * TABLE * torch.arange(len(starts))
-    for (first, last), out in chunks(geometry, size.numpy(), POOL_BYTES):
+    lengths = np.empty(batch * height * width, np.int32)
+    spread(kernel.event_lengths, (layer, source), (0, len(lengths)), (lengths.ctypes.data,), geometry.fan_in)
+    starts = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths + np.int32(slack), out=starts[1:])
+    size = 2 * starts + 4 * TABLE * np.arange(len(starts))
+    for (first, last), out in chunks(geometry, size, POOL_BYTES):
         places = starts[first : last + 1] - starts[first]
         pool = _pool(int(places[-1]) + slack)
-        table = torch.empty(last - first, TABLE, dtype=torch.int32)
-        lists = [places.data_ptr(), table.data_ptr(), pool.data_ptr()]
+        table = np.empty((last - first, TABLE), np.int32)
+        lists = [places.ctypes.data, table.ctypes.data, pool.data_ptr()]
         spread(kernel.event_lists, (layer, source, first), (first, last), lists, 8 * geometry.fan_in)
         given = layer, *rows.pointers(), first, *lists
         spread(rows.function("run"), given, out, targets, rows.taps * geometry.fan_in * geometry.fan_out)
