@@ -7,13 +7,14 @@ that is differentiated (offset and rumble are gone, speech is about white) at 8 
 
 1. The mean correlation of the channels, from the power of their sum S:
    (P(S) - sum P_c) / ((sum sqrt(P_c))^2 - sum P_c). It is 1 for copies and -1 for a crossed pair, 0 for unrelated
-   sounds and for copies far apart in time. From `MOST_LOST` on (the mean then has 3/4 of a channel's power or more)
-   nothing is lost, and the mean is taken.
-2. Otherwise, whether the strongest channel holds what the others hold. In frames of 64 ms, each channel scaled to the
-   same power, a sound is missing in the strongest where that is over 6 dB weaker than another channel. The share of
-   the other's energy in such frames is below 0.05 for copies at any sign, gain, delay to 11 ms and in a room of 0.4 s,
-   and above 0.13 for talkers of their own channels at a crosstalk of -12 dB and less. `MOST_MISSING` lies between: a
-   talker lost would be worse than a comb-filtered mean, so it is the mean that wins where talkers are apart.
+   sounds and for copies far apart in time. From `LITTLE_LOST` on (the mean then has 3/4 of a channel's power or more)
+   the mean is taken; below `CANCELLED` the strongest, for only copies cancel like that.
+2. Otherwise, whether the strongest channel holds what the others hold, in frames of 64 ms. First, their levels go up
+   and down together: the correlation of the frames' amplitudes is above 0.85 for copies at any sign, gain, delay to
+   11 ms and in a room of 0.4 s, and mostly below 0.7 for talkers of their own channels at a crosstalk of -12 dB and
+   less. Second, nothing is missing: each channel scaled to the same power, the share of a channel's energy in frames
+   where the strongest is over 6 dB weaker is below 0.05 for copies, and above 0.13 for talkers. Only where both say so
+   the channels hold the same sound, and the strongest is taken; a talker lost would be worse than a comb-filtered mean.
 
 A channel whose loudest second is 30 dB below the strongest's carries no sound: it has no say, and no part in the mean.
 """
@@ -28,7 +29,9 @@ LOW_RATE = 8000  # Hz; the measure is taken at this rate or up to twice of it
 FRAME_SECONDS = 0.064
 FRAMES_A_WINDOW = 16  # about a second
 IDLE = 1e-3  # power of the loudest window against the strongest channel's
-MOST_LOST = 0.5  # mean correlation
+LITTLE_LOST, CANCELLED = 0.5, -0.9  # mean correlation
+TOGETHER = 0.8  # correlation of amplitudes
+FEWEST_FRAMES = 8  # that tell anything
 MISSING = 10**-0.6  # power ratio
 MOST_MISSING = 0.1  # share of energy
 KEPT = 1 << 20  # numbers of frame powers in memory; of longer recordings every second, fourth, ... frame is kept
@@ -112,8 +115,9 @@ class ChannelMeter:
 
     @property
     def strongest(self) -> int:
-        """The channel of the greatest power, from 0; of the greatest peak where none has any."""
-        return int(np.argmax(self.power if self.power.any() else (self.high - self.low)[:-1]))
+        """The first channel of the greatest power, from 0, rounding aside; of the greatest peak where none has any."""
+        strength = self.power if self.power.any() else (self.high - self.low)[:-1]
+        return int(np.argmax(strength >= 0.99 * strength.max()))
 
     @property
     def live(self) -> np.ndarray:
@@ -134,6 +138,26 @@ class ChannelMeter:
         shares = self._frames / np.where(total > 0, total, 1)
         lacks = shares[:, self.strongest, None] < MISSING * shares
         return float((shares * lacks).sum(axis=0)[self.live].max(initial=0.0))
+
+    @property
+    def together(self) -> float:
+        """Correlation of the amplitudes of a live channel with those of the strongest, of the channel least alike."""
+        if len(self._frames) < FEWEST_FRAMES:
+            return 0.0
+        levels = np.sqrt(self._frames, dtype=np.float64)
+        levels -= levels.mean(axis=0)
+        norms = np.linalg.norm(levels, axis=0)
+        products = levels.T @ levels[:, self.strongest]
+        alike = products / np.where(norms > 0, norms * norms[self.strongest], 1)
+        return float(alike[self.live & (np.arange(self.n_chan) != self.strongest)].min(initial=1.0))
+
+    @property
+    def is_one_sound(self) -> bool:
+        """Whether the channels hold the same sound and their mean loses some of it."""
+        correlation = self.correlation
+        if correlation >= LITTLE_LOST:
+            return False
+        return correlation < CANCELLED or (self.together > TOGETHER and self.missing < MOST_MISSING)
 
     def choose(self, wanted: str) -> Choice:
         """Choose what to separate.
@@ -166,7 +190,7 @@ class ChannelMeter:
             return self._one(self.strongest) if lost else Choice("mean", mean_weights(total))
         if live.sum() == 1:
             return self._one(self.strongest, f"only channel {self.strongest + 1} of {total} carries sound; it is used")
-        if self.correlation < MOST_LOST and self.missing < MOST_MISSING:
+        if self.is_one_sound:
             return self._one(
                 self.strongest,
                 f"the {total} channels hold the same sound at another time or sign and their mean would lose some of "

@@ -40,11 +40,11 @@ class Layout:
 
     @property
     def is_noisy(self) -> bool:
-        """Whether libsndfile may hand it to libmpg123: MP3, also inside WAV, and what only looks like it."""
-        if self.head[8:12] == b"WAVE":
-            at = self.head.find(b"fmt ") + 8
-            return at < 8 or self.head[at : at + 2] in WAVE_MPEG
-        return self.length is None and self.head[:4] not in (b"OggS", b"fLaC")
+        """Whether libraries may print about it: MP3, also inside WAV, what only looks like it, and CAF."""
+        if self.length is None:
+            return self.head[:4] not in (b"OggS", b"fLaC")
+        at = self.head.find(b"fmt ") + 8 if self.head[8:12] == b"WAVE" else 0
+        return self.head[:4] == b"caff" or 0 < at < 8 or self.head[at : at + 2] in WAVE_MPEG
 
 
 def inspect(stream: BinaryIO, path: Path, size: int, n_claimed: int | None = None) -> Layout:

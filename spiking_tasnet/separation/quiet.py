@@ -1,35 +1,51 @@
-"""libmpg123, with which libsndfile reads MP3, writes its complaints to the process's stderr; here it is kept quiet."""
+"""What libsndfile and libmpg123 print about damaged files, on stdout and stderr, is dropped here."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-STDERR = 2
+OUTPUTS = (1, 2)  # descriptors of stdout and stderr
 _lock = threading.Lock()
-_depth, _kept = 0, -1
+_depth = 0
+_kept: dict[int, int] = {}
 
 
 @contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """File descriptor 2 leads nowhere meanwhile: what any thread writes there is lost, so keep the block short."""
-    global _depth, _kept
+def quiet() -> Iterator[None]:
+    """Stdout and stderr lead nowhere meanwhile: what other threads write there is lost, so keep the block short."""
+    global _depth
     with _lock:
         _depth += 1
         if _depth == 1:
-            with suppress(OSError):  # stderr may be closed: then there is nothing to keep
-                _kept = os.dup(STDERR)
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, STDERR)
-                os.close(nowhere)
+            _flush_c()
+            _turn_away()
     try:
         yield
     finally:
         with _lock:
             _depth -= 1
-            if _depth == 0 and _kept >= 0:
-                os.dup2(_kept, STDERR)
-                os.close(_kept)
-                _kept = -1
+            if _depth == 0:
+                _flush_c()
+                for output, kept in _kept.items():
+                    os.dup2(kept, output)
+                    os.close(kept)
+                _kept.clear()
+
+
+def _turn_away() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in OUTPUTS:
+        with suppress(OSError):  # it may be closed: then there is nothing to keep
+            _kept[output] = os.dup(output)
+            os.dup2(nowhere, output)
+    os.close(nowhere)
+
+
+def _flush_c() -> None:
+    """Write out what C code printed; Python keeps its own in buffers of its own."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).fflush(None)

@@ -16,10 +16,11 @@ from spiking_tasnet.separation import sphere
 from spiking_tasnet.separation.formats import check_regular, ffmpeg_command, not_read, refused
 from spiking_tasnet.separation.layout import Layout, inspect
 from spiking_tasnet.separation.pieces import Pieces
-from spiking_tasnet.separation.quiet import quiet_stderr
+from spiking_tasnet.separation.quiet import quiet
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz
 WORTH_A_TRIAL = 0.99  # of a file read; a file that was cut is read to its end
+PRINTING = ("MPEG", "ALAC")  # kinds of samples about which libraries print
 SYSTEM_ERROR = 2  # of libsndfile
 UNKNOWN_FRAMES = 1 << 60  # libsndfile has 2**63 - 1 where a header gives no length
 
@@ -100,7 +101,7 @@ class SoundStream:
         self._pieces = None if pieces is None else Pieces(self._file, pieces)
         self._file.seek(0)
         try:
-            with quiet_stderr() if self.layout.is_noisy else nullcontext():
+            with quiet() if self.layout.is_noisy else nullcontext():
                 self._sound = _Sound(self._pieces or self._file.fileno(), closefd=False)
         except (soundfile.LibsndfileError, TypeError, RuntimeError, ValueError) as error:
             self._check_pieces()
@@ -162,7 +163,7 @@ class SoundStream:
         if not len(out):
             return 0
         try:
-            with quiet_stderr() if self.subtype.startswith("MPEG") else nullcontext():
+            with quiet() if self.subtype.startswith(PRINTING) else nullcontext():
                 got = len(self._sound.read(out=out))
         except (soundfile.LibsndfileError, RuntimeError) as error:
             if getattr(error, "code", None) == SYSTEM_ERROR:
