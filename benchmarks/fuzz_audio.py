@@ -260,7 +260,7 @@ def fuzz(count: int, seed: int, keep: Path | None = None) -> tuple[dict[str, Cou
         finally:
             worker.end()
         noise = worker.log.stat().st_size if worker.log.exists() else 0
-    return table, faults, {"longest": longest, "peak": peak, "stderr": noise}
+    return table, faults, {"longest": longest, "peak": peak, "printed": noise}
 
 
 def main() -> int:
@@ -281,7 +281,7 @@ def main() -> int:
         print(f"{suffix:10s}" + "".join(f"{row[name]:10d}" for name in OUTCOMES))
     print(
         f"{args.count} files, seed {args.seed}, {time.monotonic() - began:.0f} s; longest {facts['longest']:.2f} s, "
-        f"peak {facts['peak'] / 2**20:.0f} MiB, {facts['stderr']} bytes printed by libraries"
+        f"peak {facts['peak'] / 2**20:.0f} MiB, {facts['printed']} bytes printed by libraries"
     )
     for fault in faults:
         print(fault)

@@ -11,8 +11,14 @@ corpus        stage 0: a plan's mixtures on all cores
 merl          WSJ0-2mix, or any corpus with lists in MERL's format
 librimix      Libri2Mix
 kaldi         data folders
-audio         sound files; sphere: those of the LDC
+audio         sound files of a corpus; sphere: those of the LDC
 parallel      a function over many items on all cores
+
+Recordings:
+recording     a user's file, looked through once and read by blocks as one channel; channels: which
+sound_stream  any file by blocks; formats: what is refused, and what to do; verdict: what a file lacks
+layout        what lies in a file: lengths (by its header), mpeg and ogg (frames and pages), pieces (of it)
+quiet         nothing is printed by libraries
 
 Training:
 config        an experiment's settings

@@ -64,11 +64,33 @@ def audio_seconds(path: str | os.PathLike) -> float:
             return float(header["sample_count"]) / float(header["sample_rate"])
     except (OSError, KeyError, ValueError, ZeroDivisionError):
         pass  # what is wrong with it, reading tells
+    n_samples, rate = audio_length(path, strict=False)
+    return n_samples / rate
+
+
+def audio_length(path: str | os.PathLike, strict: bool = True) -> tuple[int, int]:
+    """Samples of each channel and rate (Hz) of a sound file, by its header; counted where that does not tell.
+
+    Args:
+        path: as `read_audio`.
+        strict: refuse a file with fewer bytes than its header counts.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: the system does not let us read it.
+        ValueError: it cannot be read as audio, or is cut.
+    """
     with SoundStream(path) as stream:
+        length = stream.layout.length
+        if strict and length is not None and length.is_short:
+            raise ValueError(
+                f"{printable(path)}: {length.present} bytes of sound found, {length.claimed} expected by its header; "
+                "copy it again"
+            )
         known = None if stream.layout.mpeg or len(stream.layout.links) > 1 else stream.n_stated
         while known is None and len(stream.read(max(1, BLOCK // stream.n_chan))):
             pass
-        return (stream.n_read if known is None else known) / stream.rate
+        return stream.n_read if known is None else known, stream.rate
 
 
 def read_mono(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
