@@ -67,6 +67,17 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
         path.unlink(missing_ok=True)
 
 
+def printable(path: str | os.PathLike) -> str:
+    r"""A path as any terminal and one line can show it: what is no text, or would act on the terminal, is escaped.
+
+    Example:
+        >>> print(printable(os.fsdecode(b"caf\xe9\n.wav")))
+        caf\xe9\n.wav
+    """
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
 def write_text(path: str | os.PathLike, text: str, *, durable: bool = False) -> None:
     """Write `text` (UTF-8) to `path`, whole or not at all; `durable` as in `whole_file`."""
     with whole_file(path, durable=durable) as temporary:

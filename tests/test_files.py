@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from spiking_tasnet.files import read_json, remove_leftovers, whole_file, write_json, write_text
+from spiking_tasnet.files import printable, read_json, remove_leftovers, whole_file, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_older_file_and_nothing_else(tmp_path):
@@ -22,6 +22,11 @@ def test_folders_are_made_and_the_suffix_is_kept(tmp_path):
         assert temporary.parent == tmp_path / "new" and temporary.suffix == ".wav"
         temporary.write_bytes(b"x")
     assert (tmp_path / "new" / "a.wav").read_bytes() == b"x"
+
+
+def test_any_name_can_be_printed_in_one_line():
+    assert printable("a b/é日.wav") == "a b/é日.wav"
+    assert printable(os.fsdecode(b"caf\xe9\n\x1b[0m.wav")) == r"caf\xe9\n\x1b[0m.wav"
 
 
 def test_json(tmp_path):

@@ -13,8 +13,14 @@ corpus        stage 0: a plan's mixtures on all cores; unmixed: those that could
 merl          WSJ0-2mix, or any corpus with lists in MERL's format
 librimix      Libri2Mix
 kaldi         data folders; scp: their tables, paths and ids; pipes: audio from a command
-audio         sound files; sphere: those of the LDC
+audio         sound files of a corpus; sphere: those of the LDC
 parallel      a function over many items on all cores
+
+Recordings:
+recording     a user's file, looked through once and read by blocks as one channel; channels: which
+sound_stream  any file by blocks; formats: what is refused, and what to do; verdict: what a file lacks
+layout        what lies in a file: lengths (by its header), mpeg and ogg (frames and pages), pieces (of it)
+quiet         nothing is printed by libraries
 
 Training:
 config        an experiment's settings

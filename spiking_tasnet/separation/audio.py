@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import wave
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from spiking_tasnet.files import whole_file
-from spiking_tasnet.separation.sphere import is_sphere, read_header, read_sphere
+from spiking_tasnet.files import printable, whole_file
+from spiking_tasnet.separation.sound_stream import SoundStream
+from spiking_tasnet.separation.sphere import is_sphere, read_header
+from spiking_tasnet.separation.verdict import check_finite, missing
 
 INT16_SCALE = 32768  # a 16-bit sample is an integer over this
+BLOCK = 1 << 20  # numbers read at once
 
 
 def read_audio(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
@@ -28,37 +30,67 @@ def read_audio(path: str | os.PathLike, sample_rate: int | None = None) -> tuple
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file cannot be read, is empty, holds NaN or infinity, or has another sample rate.
+        OSError: the system does not let us read it.
+        ValueError: the file cannot be read, is empty, holds NaN or infinity, less than its header says, or has another
+            sample rate.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file; check the path")
-    try:
-        read = read_sphere if is_sphere(path) else partial(soundfile.read, dtype="float32", always_2d=True)
-        samples, rate = read(path)
-    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-        raise ValueError(f"{path}: cannot be read as audio ({error}); a sound WAV or FLAC file expected") from None
-    if sample_rate is not None and rate != sample_rate:
-        raise ValueError(f"{path}: {rate} Hz found, {sample_rate} Hz expected; resample it first")
-    if not len(samples):
-        raise ValueError(f"{path}: no samples found, audio expected; remove it or record it again")
-    if not np.isfinite(samples).all():
-        raise ValueError(f"{path}: NaN or infinite samples found, finite ones expected; write the file again")
-    return samples.T, rate
+    blocks = []
+    with SoundStream(path) as stream:
+        rate = stream.rate
+        if sample_rate is not None and rate != sample_rate:
+            raise ValueError(f"{printable(path)}: {rate} Hz found, {sample_rate} Hz expected; resample it first")
+        while len(block := stream.read(max(1, BLOCK // stream.n_chan))):
+            check_finite(block, stream)
+            blocks.append(block.T)
+        if not blocks:
+            raise stream.no_samples()
+        lack = missing(stream)
+    if lack:
+        raise ValueError(f"{printable(path)}: {lack}; copy it again")
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1), rate
 
 
 def audio_seconds(path: str | os.PathLike) -> float:
-    """Duration of a sound file, from its header.
+    """Duration of a sound file, from its header; counted where that does not tell.
 
     Raises:
+        FileNotFoundError: there is no such file.
+        OSError: the system does not let us read it.
         ValueError: it has none.
     """
     try:
         if is_sphere(path):
             header = read_header(path)
             return float(header["sample_count"]) / float(header["sample_rate"])
-        return soundfile.info(str(path)).duration
-    except (soundfile.LibsndfileError, OSError, RuntimeError, KeyError, ValueError, ZeroDivisionError) as error:
-        raise ValueError(f"{path}: cannot be read as audio ({error}); copy it again") from None
+    except (OSError, KeyError, ValueError, ZeroDivisionError):
+        pass  # what is wrong with it, reading tells
+    n_samples, rate = audio_length(path, strict=False)
+    return n_samples / rate
+
+
+def audio_length(path: str | os.PathLike, strict: bool = True) -> tuple[int, int]:
+    """Samples of each channel and rate (Hz) of a sound file, by its header; counted where that does not tell.
+
+    Args:
+        path: as `read_audio`.
+        strict: refuse a file with fewer bytes than its header counts.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: the system does not let us read it.
+        ValueError: it cannot be read as audio, or is cut.
+    """
+    with SoundStream(path) as stream:
+        length = stream.layout.length
+        if strict and length is not None and length.is_short:
+            raise ValueError(
+                f"{printable(path)}: {length.present} bytes of sound found, {length.claimed} expected by its header; "
+                "copy it again"
+            )
+        known = None if stream.layout.mpeg or len(stream.layout.links) > 1 else stream.n_stated
+        while known is None and len(stream.read(max(1, BLOCK // stream.n_chan))):
+            pass
+        return stream.n_read if known is None else known, stream.rate
 
 
 def read_mono(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
@@ -70,7 +102,9 @@ def read_mono(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[
     """
     samples, rate = read_audio(path, sample_rate)
     if len(samples) != 1:
-        raise ValueError(f"{path}: {len(samples)} channels found, 1 expected; mix them down or pick one first")
+        raise ValueError(
+            f"{printable(path)}: {len(samples)} channels found, 1 expected; mix them down or pick one first"
+        )
     return samples[0], rate
 
 

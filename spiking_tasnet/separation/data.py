@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from spiking_tasnet.files import printable
 from spiking_tasnet.ptl.sampler import EpochSampler
+from spiking_tasnet.separation.audio import audio_length
 from spiking_tasnet.separation.config import DataConfig, MixingConfig
 from spiking_tasnet.separation.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.on_the_fly import MixedOnTheFly
@@ -95,12 +97,12 @@ class Segments(Dataset):
         elif self.training:
             offsets = [self._offset(item, random)] * len(items)
         sources = [
-            self._read(self.utterances[source].sources[place], start)
+            self._read(self.utterances[source].sources[place], start, self.lengths[source])
             for place, (source, start) in enumerate(zip(items, offsets, strict=True))
         ]
         mixture = np.sum(sources, axis=0)
         if utterance.noise:
-            mixture += self._read(utterance.noise, offsets[0])
+            mixture += self._read(utterance.noise, offsets[0], 0)
         return torch.from_numpy(mixture), torch.from_numpy(np.stack(sources))
 
     def _offset(self, item: int, random: np.random.Generator) -> int:
@@ -114,25 +116,32 @@ class Segments(Dataset):
                 return other
         return item
 
-    def _read(self, path: Path, offset: int) -> np.ndarray:
+    def _read(self, path: Path, offset: int, length: int) -> np.ndarray:
+        """A segment from `offset` on of a file of at least `length` samples."""
         try:
             samples, _ = soundfile.read(path, frames=self.n_samples, start=offset, dtype="float32")
-        except soundfile.LibsndfileError as error:
-            raise ValueError(f"{path}: cannot be read ({error}); run stage 0 again") from None
+        except (soundfile.LibsndfileError, ValueError) as error:
+            raise ValueError(f"{printable(path)}: cannot be read ({error}); run stage 0 again") from None
+        if len(samples) < min(self.n_samples, length - offset):
+            found, expected = offset + len(samples), length
+            raise ValueError(f"{printable(path)}: {found} samples found, {expected} expected; run stage 0 again")
+        if not np.isfinite(samples).all():
+            raise ValueError(f"{printable(path)}: NaN or infinite samples found; run stage 0 again")
         return np.pad(samples, (0, self.n_samples - len(samples)))
 
 
 def _length(utterance: Utterance, sample_rate: int) -> int:
-    """Samples of every source of a mixture."""
+    """Samples of every source of a mixture, by their headers."""
     lengths = set()
     for path in utterance.sources:
         try:
-            info = soundfile.info(str(path))
-        except soundfile.LibsndfileError as error:
-            raise ValueError(f"{path}: cannot be read ({error}); run stage 0 again") from None
-        if info.samplerate != sample_rate:
-            raise ValueError(f"{path}: {info.samplerate} Hz found, {sample_rate} Hz expected; mix at that rate")
-        lengths.add(info.frames)
+            n_samples, rate = audio_length(path)
+        except (OSError, ValueError) as error:
+            reason = str(error).removeprefix(f"{printable(path)}: ").removeprefix("cannot be read ")
+            raise ValueError(f"{printable(path)}: cannot be read ({reason}); run stage 0 again") from None
+        if rate != sample_rate:
+            raise ValueError(f"{printable(path)}: {rate} Hz found, {sample_rate} Hz expected; mix at that rate")
+        lengths.add(n_samples)
     if len(lengths) > 1:
         raise ValueError(f"{utterance.id}: sources of {sorted(lengths)} samples found, one length expected; mix again")
     return lengths.pop()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
-import soundfile
+from spiking_tasnet.files import printable
 
 MAGIC = b"NIST_1A\n"
+LONGEST_HEADER = 1 << 20  # bytes
 INSTALLED = Path(__file__).resolve().parents[2] / "tools" / "sph2pipe" / "sph2pipe"  # by tools/install_sph2pipe.sh
 
 
@@ -32,7 +32,10 @@ def read_header(path: str | os.PathLike) -> dict[str, int | float | str]:
         try:
             if start[: len(MAGIC)] != MAGIC:
                 raise ValueError("no NIST_1A at its start")
-            text = (start + stream.read(int(start[8:16]) - 16)).decode("latin-1")
+            length = int(start[8:16])
+            if not len(start) < length <= LONGEST_HEADER:
+                raise ValueError(f"a length of {length} bytes")
+            text = (start + stream.read(length - len(start))).decode("latin-1")
             lines = text.partition("end_head")[0].splitlines()[2:]
             fields: dict[str, int | float | str] = {}
             for line in lines:
@@ -40,40 +43,35 @@ def read_header(path: str | os.PathLike) -> dict[str, int | float | str]:
                     name, kind, value = line.split(maxsplit=2)
                     fields[name] = {"-i": int, "-r": float}.get(kind, str)(value.strip())
         except ValueError as error:
-            raise ValueError(f"{path}: a damaged SPHERE header found ({error}); copy the file again") from None
+            reason = printable(str(error))
+            raise ValueError(f"{printable(path)}: a damaged SPHERE header found ({reason}); copy it again") from None
     return fields
 
 
-def read_sphere(path: str | os.PathLike) -> tuple[np.ndarray, int]:
-    """Read a SPHERE file: samples float32 (n_samples, n_chan), full scale 1, and the rate in Hz.
+def is_compressed(header: dict[str, int | float | str]) -> bool:
+    """Whether the samples are compressed with shorten, which libsndfile does not read."""
+    return "shorten" in str(header.get("sample_coding", "pcm"))
 
-    Plain samples are read by libsndfile; those compressed with shorten go through sph2pipe, which is looked for in
-    `SPH2PIPE`, in tools/sph2pipe and on the PATH.
+
+def decode(path: str | os.PathLike, target: BinaryIO) -> None:
+    """Write the samples of a compressed file to `target`, as a WAV file.
+
+    sph2pipe does it, which is looked for in `SPH2PIPE`, in tools/sph2pipe and on the PATH.
 
     Raises:
-        ValueError: damaged, or compressed and there is no sph2pipe; the message says how to get one.
+        ValueError: the file is damaged, or there is no sph2pipe; the message says how to get one.
     """
-    header = read_header(path)
-    if "shorten" not in str(header.get("sample_coding", "pcm")):
-        try:
-            return soundfile.read(path, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise ValueError(f"{path}: cannot be read as SPHERE ({error}); copy the file again") from None
-    program = sph2pipe()
+    program, shown = sph2pipe(), printable(path)
     if program is None:
         raise ValueError(
-            f"{path}: samples compressed with shorten found, which need sph2pipe; run tools/install_sph2pipe.sh, or "
+            f"{shown}: samples compressed with shorten found, which need sph2pipe; run tools/install_sph2pipe.sh, or "
             "name one in SPH2PIPE"
         )
-    done = subprocess.run([program, "-f", "wav", str(path)], capture_output=True, check=False)
-    if done.returncode or not done.stdout:
+    command = [program, "-f", "wav", os.path.abspath(path)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=target, stderr=subprocess.PIPE, check=False)
+    if done.returncode or not target.seek(0, os.SEEK_END):
         reason = done.stderr.decode("latin-1").strip().splitlines()[-1:] or ["no output"]
-        raise ValueError(f"{path}: sph2pipe failed ({reason[0]}); copy the file again")
-    samples, rate = soundfile.read(io.BytesIO(done.stdout), dtype="float32", always_2d=True)
-    expected = header.get("sample_count")
-    if expected is not None and len(samples) != expected:
-        raise ValueError(f"{path}: {len(samples)} samples found, {expected} expected by its header; copy it again")
-    return samples, rate
+        raise ValueError(f"{shown}: sph2pipe failed ({printable(reason[0])}); copy the file again")
 
 
 def sph2pipe() -> str | None:

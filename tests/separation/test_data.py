@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 
 import numpy as np
@@ -131,3 +132,39 @@ def test_without_remix_a_segment_is_a_piece_of_the_mixture_as_it_is(utterances):
             whole = soundfile.read(utterance.mixture, dtype="float32")[0]
             windows = np.lib.stride_tricks.sliding_window_view(whole, len(mixture))
             assert np.abs(windows - mixture).max(1).min() < 3 / 32768
+
+
+@pytest.fixture
+def own(utterances, tmp_path):
+    """One mixture with files of its own: utterance, path of its first source."""
+    utterance = utterances[0]
+    path = tmp_path / "own.wav"
+    shutil.copy(utterance.sources[0], path)
+    return dataclasses.replace(utterance, sources=(path, *utterance.sources[1:])), path
+
+
+def test_a_source_that_was_cut_is_refused_and_not_filled_with_zeros(own):
+    utterance, path = own
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match=r"own.wav: cannot be read \(.* bytes of sound found, .* expected"):
+        Segments([utterance], 0.3, 8000, training=True)
+
+
+def test_a_source_that_is_cut_while_training_is_refused(own):
+    utterance, path = own
+    segments = Segments([utterance], 0.3, 8000, training=False)
+    data = path.read_bytes()
+    path.write_bytes(data[:1000])
+    with pytest.raises(ValueError, match="own.wav: .* samples found, .* expected; run stage 0 again"):
+        segments[0, 0]
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="own.wav: cannot be read .*; run stage 0 again"):
+        segments[0, 0]
+
+
+def test_a_source_with_nan_is_refused(own):
+    utterance, path = own
+    soundfile.write(path, np.full(len(soundfile.read(path)[0]), np.nan), 8000, subtype="FLOAT")
+    with pytest.raises(ValueError, match="own.wav: NaN or infinite samples found"):
+        Segments([utterance], 0.3, 8000, training=False)[0, 0]

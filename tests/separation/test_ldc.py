@@ -11,11 +11,11 @@ import pytest
 import soundfile
 from tiny_corpus import write_corpus
 
-from spiking_tasnet.separation.audio import audio_seconds, read_mono
+from spiking_tasnet.separation.audio import audio_seconds, read_audio, read_mono
 from spiking_tasnet.separation.kaldi import read_data_dir
 from spiking_tasnet.separation.locate import Corpus
 from spiking_tasnet.separation.merl import Mixtures, build_mixtures
-from spiking_tasnet.separation.sphere import is_sphere, read_header, read_sphere
+from spiking_tasnet.separation.sphere import is_sphere, read_header
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,8 +63,8 @@ def test_plain_sphere(tmp_path, samples):
 
 def test_compressed_sphere(tmp_path, samples, sph2pipe):
     write_compressed(tmp_path / "a.wv1", samples)
-    read, rate = read_sphere(tmp_path / "a.wv1")
-    np.testing.assert_array_equal(read[:, 0] * 32768, samples)
+    read, rate = read_audio(tmp_path / "a.wv1")
+    np.testing.assert_array_equal(read[0] * 32768, samples)
     assert rate == 16000 and audio_seconds(tmp_path / "a.wv1") == 0.25
 
 
