@@ -10,6 +10,7 @@ import sys
 import warnings
 
 from spiking_tasnet import __version__
+from spiking_tasnet.cli.console import one_line, prepare, tell
 
 # command -> (module of this package, one-line help)
 COMMANDS = {
@@ -49,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     A `ValueError`, `TypeError` or `OSError` is the user's to mend: it is printed as one line. Anything else is
     a bug of ours and keeps its traceback. `SPIKING_TASNET_DEBUG=1` shows every traceback.
     """
+    prepare()
     argv = sys.argv[1:] if argv is None else argv
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # tips, hardware it lacks
@@ -61,8 +63,8 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, TypeError, OSError) as error:
         if os.environ.get("SPIKING_TASNET_DEBUG"):
             raise
-        print(f"spiking-tasnet {args.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        tell(f"spiking-tasnet {args.command}: error: {one_line(error)}")
         return 1
     except KeyboardInterrupt:
-        print(f"spiking-tasnet {args.command}: interrupted", file=sys.stderr)
+        tell(f"spiking-tasnet {args.command}: interrupted")
         return 130
