@@ -58,7 +58,7 @@ class Linker:
         n_src: number of talkers.
 
     Attributes:
-        links: one per pause with speech on both sides.
+        links: one per pause between two stretches of speech.
     """
 
     def __init__(self, sample_rate: int, n_src: int):
@@ -70,7 +70,7 @@ class Linker:
         self._power, self._speech_level = 0.0, 0.0  # mean square of half a second; RMS of the speech so far
         self._quiet, self._loud, self._position = 0, 0, 0  # frames on end; frames of the piece; samples that left
         self._order, self._begins_stretch = tuple(range(n_src)), True
-        self._known: list[Voice] | None = None
+        self._begun, self._known = False, None  # whether anybody spoke before; the voices so far, a list
 
     def push(self, rows: np.ndarray) -> np.ndarray:
         """(2 + n_src, n_samples) -> (n_src, as many as are ready): ordered, at the level of the recording."""
@@ -129,14 +129,16 @@ class Linker:
     def _choose(self, heard: list[Voice], speaks: bool) -> tuple[int, ...]:
         """The order of the stretch that begins with the voices `heard`: the network's own, but for good reason."""
         own = tuple(range(self.n_src))
-        if self._known is None:
+        if not self._begun:
+            self._begun = True
             return own
-        scores = {order: likeness(self._known, heard, order) for order in itertools.permutations(own)}
-        best = max(scores, key=scores.get) if speaks else own
-        if best != own and scores[best] - scores[own] < 2 * SWAP_MARGIN:
-            best = own
-        rivals = [score for order, score in scores.items() if order != best]
-        margin = (scores[best] - max(rivals)) / 2 if speaks and rivals else 0.0
+        best, margin = own, 0.0
+        if speaks and self._known is not None and self.n_src > 1:
+            scores = {order: likeness(self._known, heard, order) for order in itertools.permutations(own)}
+            best = max(scores, key=scores.get)
+            if scores[best] - scores[own] < 2 * SWAP_MARGIN:
+                best = own
+            margin = (scores.pop(best) - max(scores.values())) / 2
         start = round(self._position / self.sample_rate, 3)
         self.links.append(Link(start, "pause", round(margin, 3), margin < UNCERTAIN_MARGIN, best != own))
         return best

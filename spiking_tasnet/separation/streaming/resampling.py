@@ -32,8 +32,10 @@ class Resampler:
 
     def finish(self) -> np.ndarray:
         """The rest, (n_rows, n_samples)."""
-        nothing = np.zeros((self.n_rows, 0), np.float32)
-        return nothing if self._stream is None else self._resample(nothing, last=True)
+        rest = np.zeros((self.n_rows, 0), np.float32)
+        if self._stream is not None:
+            rest, self._stream = self._resample(rest, last=True), None
+        return rest
 
     def _resample(self, rows: np.ndarray, last: bool) -> np.ndarray:
         frames = np.ascontiguousarray(rows.T if self.n_rows > 1 else rows[0], dtype=np.float32)
