@@ -23,7 +23,9 @@ module        the LightningModule
 train         stages 1 and 2
 
 Results:
-separate      one recording; separate_set: a data folder (stage 3)
+separator     recordings in Python; streaming: how, block by block
+separate_file one recording into files (recording, source_files, output_names)
+separate_set  a data folder (stage 3)
 cost          operations a second of audio
 metrics       SI-SDR, SDR, PESQ, STOI of one mixture; score: of a data folder (stage 4)
 results       what an experiment folder holds
