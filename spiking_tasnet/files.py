@@ -33,7 +33,7 @@ def write_error(path: str | os.PathLike, error: Exception) -> OSError:
     number = getattr(error, "errno", None)
     # libsndfile and torch pass on no errno.
     advice = ADVICE.get(number) or f"{getattr(error, 'strerror', None) or error}; is the disk full?"
-    return OSError(f"{os.fspath(path)}: cannot be written: {' '.join(advice.split())}")
+    return OSError(f"{printable(path)}: cannot be written: {' '.join(advice.split())}")
 
 
 def check_writable(folder: str | os.PathLike) -> None:
@@ -85,6 +85,17 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def printable(path: str | os.PathLike) -> str:
+    r"""A path as any terminal and one line can show it: what is no text, or would act on the terminal, is escaped.
+
+    Example:
+        >>> print(printable(os.fsdecode(b"caf\xe9\n.wav")))
+        caf\xe9\n.wav
+    """
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

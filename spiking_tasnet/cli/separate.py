@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from spiking_tasnet.cli.console import one_line, say, tell
 from spiking_tasnet.cli.interrupts import Interrupts
+from spiking_tasnet.files import check_writable, printable, write_error, write_json
 
 if TYPE_CHECKING:
     from spiking_tasnet.separation.separate_file import FileReport
@@ -69,8 +70,6 @@ def run(args: argparse.Namespace) -> int:
         except ValueError as error:
             tell(f"{COMMAND}: error: {one_line(error)}")
             return 2
-        from spiking_tasnet.files import check_writable
-
         check_writable(args.out)
         if args.json and args.json != "-":
             check_writable(Path(args.json).parent)
@@ -97,18 +96,17 @@ def _separate_all(args: argparse.Namespace, interrupts: Interrupts) -> int:
     import torch
 
     from spiking_tasnet.separation.output_names import identities, output_stems
-    from spiking_tasnet.separation.recording import expand
     from spiking_tasnet.separation.separator import Separator, newest_model
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    files = _without_repeats(expand(args.files))
+    files, reports = _expand(args.files)
     stems, inputs = output_stems(files), identities(files)
     model = args.model or newest_model(args.ann)
     separator = Separator.load(model, args.ann, args.segment)
     kind = "spiking" if separator.network.is_spiking else "analog"
-    tell(f"model: {os.path.relpath(model)} ({kind})")
-    began, reports = time.monotonic(), []
+    tell(f"model: {printable(os.path.relpath(model))} ({kind})")
+    began = time.monotonic()
     try:
         for path in files:
             reports.append(_separate_one(args, separator, path, stems[path], inputs))
@@ -118,8 +116,8 @@ def _separate_all(args: argparse.Namespace, interrupts: Interrupts) -> int:
     done = [report for report in reports if report.error is None]
     seconds, spent = sum(report.seconds for report in done), time.monotonic() - began
     speed = f", real-time factor {spent / seconds:.2f}" if seconds else ""
-    tell(f"{len(done)} of {len(files)} files, {seconds:.1f} s of audio in {spent:.1f} s{speed}")
-    return 0 if len(done) == len(files) and written else 1
+    tell(f"{len(done)} of {len(reports)} files, {seconds:.1f} s of audio in {spent:.1f} s{speed}")
+    return 0 if len(done) == len(reports) and written else 1
 
 
 def _separate_one(
@@ -129,37 +127,52 @@ def _separate_one(
     from spiking_tasnet.progress import Progress
     from spiking_tasnet.separation.output_names import identities, output_paths
     from spiking_tasnet.separation.recording import Recording
-    from spiking_tasnet.separation.separate_file import FileReport, separate_file
+    from spiking_tasnet.separation.separate_file import separate_file
 
     try:
         targets = output_paths(args.out, stem, separator.network.config.n_src)
         for target in targets:
             if identities([target]) & inputs:
-                raise ValueError(f"{path}: {target} is an input and would be overwritten; give another -o")
+                raise ValueError(
+                    f"{printable(path)}: {printable(target)} is an input and would be overwritten; give another -o"
+                )
         recording = Recording.open(path, args.channel)
-        with Progress(recording.n_samples / recording.rate, path.name, "s of audio") as progress:
+        with Progress(recording.n_samples / recording.rate, printable(path.name), "s of audio") as progress:
             report = separate_file(separator, recording, targets, bool(args.json), progress.update)
     except Exception as error:
-        if os.environ.get("SPIKING_TASNET_DEBUG"):
-            tell("".join(traceback.format_exception(error)).rstrip())
-        report = FileReport(str(path), error=_message(path, error))
-        tell(f"{COMMAND}: error: {report.error}")
-        return report
+        return _failed(path, error)
     for warning in report.warnings:
         tell(f"{COMMAND}: warning: {_named(path, warning)}")
     if args.json != "-":
-        say(f"{path} -> {', '.join(report.outputs)}")
+        say(f"{printable(path)} -> {', '.join(map(printable, report.outputs))}")
     return report
 
 
-def _without_repeats(files: list[Path]) -> list[Path]:
-    """The files in their order, each once."""
+def _expand(paths: list[Path]) -> tuple[list[Path], list[FileReport]]:
+    """The files to separate, folders put in their place, each once; the reports of what is none."""
+    from spiking_tasnet.separation.recording import expand
+
     once: dict[str, Path] = {}
-    for path in files:
-        first = once.setdefault(os.path.realpath(path), path)
-        if first is not path:
-            tell(f"{COMMAND}: {path} is given twice; it is done once")
-    return list(once.values())
+    failed = []
+    for given in paths:
+        try:
+            for path in expand([given]):
+                if once.setdefault(os.path.realpath(path), path) is not path:
+                    tell(f"{COMMAND}: {printable(path)} is given twice; it is done once")
+        except Exception as error:
+            failed.append(_failed(given, error))
+    return list(once.values()), failed
+
+
+def _failed(path: Path, error: Exception) -> FileReport:
+    """Say what is wrong with a file, and keep it for the report."""
+    from spiking_tasnet.separation.separate_file import FileReport
+
+    if os.environ.get("SPIKING_TASNET_DEBUG"):
+        tell("".join(traceback.format_exception(error)).rstrip())
+    report = FileReport(str(path), error=_message(path, error))
+    tell(f"{COMMAND}: error: {report.error}")
+    return report
 
 
 def _message(path: Path, error: Exception) -> str:
@@ -174,13 +187,12 @@ def _message(path: Path, error: Exception) -> str:
 
 def _named(path: Path, text: str) -> str:
     """`text` with the file in front, unless it names it."""
-    return text if str(path) in text else f"{path}: {text}"
+    known = any(name and name in text for name in (printable(path), one_line(str(path))))
+    return text if known else f"{printable(path)}: {text}"
 
 
 def _write_reports(target: str | None, reports: list[FileReport]) -> bool:
     """Write the records of all files that came to an end; return whether that worked."""
-    from spiking_tasnet.files import write_error, write_json
-
     records = [report.as_dict() for report in reports]
     if target == "-":
         return say(json.dumps(records, indent=2))

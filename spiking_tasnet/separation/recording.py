@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from spiking_tasnet.files import printable
+
 
 class Recording:
     """One channel of a sound file; see `open`."""
@@ -29,7 +31,7 @@ class Recording:
             FileNotFoundError, ValueError: one line.
         """
         if not Path(path).is_file():
-            raise FileNotFoundError(f"{path}: no such file; check the path")
+            raise FileNotFoundError(f"{printable(path)}: no such file; check the path")
         found = cls()
         found.path, found.warnings = Path(path), []
         found.channel = "mean" if channel in ("auto", "mean", "strongest") else channel
@@ -38,15 +40,19 @@ class Recording:
                 found.rate, found.n_chan = file.samplerate, file.channels
                 found.fine = file.subtype in ("PCM_24", "PCM_32", "FLOAT", "DOUBLE")
         except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-            raise ValueError(f"{path}: cannot be read as audio ({error}); a sound WAV or FLAC file expected") from None
+            raise ValueError(
+                f"{printable(path)}: cannot be read as audio ({error}); a sound WAV or FLAC file expected"
+            ) from None
         found.n_samples, peak = 0, 0.0
         for block in found.blocks(65536):
             if not np.isfinite(block).all():
-                raise ValueError(f"{path}: NaN or infinite samples found, finite ones expected; write the file again")
+                raise ValueError(
+                    f"{printable(path)}: NaN or infinite samples found, finite ones expected; write the file again"
+                )
             found.n_samples += len(block)
             peak = max(peak, float(np.abs(block).max()))
         if not found.n_samples:
-            raise ValueError(f"{path}: no samples found, audio expected; remove it or record it again")
+            raise ValueError(f"{printable(path)}: no samples found, audio expected; remove it or record it again")
         found.silent, found.fine = peak == 0, found.fine or peak < 0.01
         return found
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spiking_tasnet.files import printable
 from spiking_tasnet.separation.cost import cost_per_second
 from spiking_tasnet.separation.recording import Recording
 from spiking_tasnet.separation.separator import Separator
@@ -82,7 +83,7 @@ def separate_file(
         silent = files.finish()
         report.seconds = files.n_samples / rate
     if silent and not recording.silent:
-        names = " and ".join(path.name for path in silent)
+        names = " and ".join(printable(path.name) for path in silent)
         report.warnings.append(f"the recording is not silent, but {names} is; does the model fit?")
     report.outputs = [str(target) for target in targets]
     report.links = [link.as_dict() for link in stream.links]
