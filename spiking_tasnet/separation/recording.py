@@ -47,7 +47,7 @@ class Recording:
         for block in found.blocks(65536):
             if not np.isfinite(block).all():
                 raise ValueError(
-                    f"{printable(path)}: NaN or infinite samples found, finite ones expected; write the file again"
+                    f"{printable(path)}: NaN or infinite samples found, finite ones expected"
                 )
             found.n_samples += len(block)
             peak = max(peak, float(np.abs(block).max()))
