@@ -28,6 +28,7 @@ setup(
         "numpy>=1.26",
         "scipy>=1.11",
         "soundfile>=0.12.1",
+        "soxr>=0.3.7",
         "librosa>=0.10.2",
         "matplotlib>=3.8",
         "pillow>=10",
@@ -42,7 +43,7 @@ setup(
         "vision": ["torchvision>=0.26"],
         "export": ["nir>=1.0"],
         # espeak-ng itself is GPL-3 and ships inside this package; only egs/mini-2mix needs it.
-        "espeak": ["espeakng-loader>=0.2.4", "soxr>=0.3.7"],
+        "espeak": ["espeakng-loader>=0.2.4"],
     },
     entry_points={"console_scripts": ["spiking-tasnet = spiking_tasnet.cli.main:main"]},
     classifiers=[

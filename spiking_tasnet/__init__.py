@@ -12,6 +12,19 @@ ptl         progressive tandem learning as a Lightning callback
 separation  network, mixing, data, losses, metrics, inference, report
 vision      image networks, their data, the methods compared, report
 cli         the command line over the above
+
+`from spiking_tasnet import Separator` separates recordings in Python.
 """
 
+from typing import Any
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import `Separator` when somebody asks for it, so that a command's --help need not load torch."""
+    if name == "Separator":
+        from spiking_tasnet.separation.separator import Separator
+
+        return Separator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,12 +3,63 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+LONGEST_SUFFIX = 16  # characters; what is longer is no suffix
+# errno -> what to do
+ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space, or write to another one",
+    errno.EDQUOT: "your quota of the disk is used up; free some space, or write to another one",
+    errno.EFBIG: "the file would be larger than is allowed here; raise the limit, or write to another disk",
+    errno.EACCES: "no permission to write there; write to another folder",
+    errno.EPERM: "no permission to write there; write to another folder",
+    errno.EROFS: "that disk is read-only; write to another folder",
+    errno.ENOTDIR: "a file lies where a folder is needed; write to another folder",
+    errno.EEXIST: "a file lies where a folder is needed; write to another folder",
+    errno.EISDIR: "a folder of that name is there; write to another folder, or move it away",
+    errno.ENAMETOOLONG: "the name is too long for that disk; rename the file, or write to a folder of shorter name",
+    errno.EIO: "the disk failed; look at the system's log, and write to another one",
+}
+
+
+def write_error(path: str | os.PathLike, error: Exception) -> OSError:
+    """What to raise when `path` could not be written: one line with advice by the cause."""
+    number = getattr(error, "errno", None)
+    # libsndfile and torch pass on no errno.
+    advice = ADVICE.get(number) or f"{getattr(error, 'strerror', None) or error}; is the disk full?"
+    return OSError(f"{printable(path)}: cannot be written: {' '.join(advice.split())}")
+
+
+def check_writable(folder: str | os.PathLike) -> None:
+    """Make `folder` and try to write there, before hours of work are spent on what cannot be kept.
+
+    Raises:
+        OSError: it cannot be made, or not be written to; the message says what to do.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = temporary_path(folder / "probe")
+        try:
+            probe.write_bytes(b"probe")
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(folder, error) from None
+
+
+def temporary_path(path: str | os.PathLike) -> Path:
+    """A new hidden name beside `path`, short however long that is, with the suffix of `path`."""
+    path = Path(path)
+    suffix = path.suffix if len(path.suffix) <= LONGEST_SUFFIX else ""
+    return path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.tmp{suffix}")
 
 
 @contextmanager
@@ -36,7 +87,7 @@ def whole_file(path: str | os.PathLike, *, durable: bool = False) -> Iterator[Pa
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = temporary_path(path)
     try:
         yield temporary
         if durable:

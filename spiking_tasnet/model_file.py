@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.files import whole_file
+from spiking_tasnet.files import whole_file, write_error
 from spiking_tasnet.plain_file import out_of_memory, read_plain
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -33,7 +33,7 @@ def write_model(path: str | Path, format_: str, model: dict[str, Any], network: 
         try:
             torch.save(contents, temporary)
         except RuntimeError as error:  # torch's own writer does not raise OSError
-            raise OSError(f"{path}: cannot be written ({error}); is the disk full?") from None
+            raise write_error(path, error) from None
 
 
 def read_model(path: str | Path, format_: str, rebuild: Callable[[dict[str, Any]], Network], hint: str) -> Network:

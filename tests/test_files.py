@@ -2,10 +2,20 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from spiking_tasnet.files import printable, read_json, remove_leftovers, whole_file, write_json, write_text
+from spiking_tasnet.files import (
+    check_writable,
+    printable,
+    read_json,
+    remove_leftovers,
+    whole_file,
+    write_error,
+    write_json,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_the_older_file_and_nothing_else(tmp_path):
@@ -76,7 +86,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np, torch
-from spiking_tasnet.files import write_text
+from spiking_tasnet.files import check_writable, read_json, whole_file, write_error, write_json, write_text
 from spiking_tasnet.separation.audio import write_audio
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.network import TasNet, save_model
@@ -105,3 +115,45 @@ def test_no_half_file_survives_a_disk_that_fills_up(tmp_path):
     done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True)
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["0", "1", "2", "3"], done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_nearly_fills_the_disks_limit_can_be_written(tmp_path):
+    for name in ("n" * 251 + ".wav", "m" * 255, "a." + "s" * 250):
+        with whole_file(tmp_path / name) as temporary:
+            assert len(temporary.name) < 60 and temporary.name.startswith(".")
+            temporary.write_bytes(b"x")
+        assert (tmp_path / name).read_bytes() == b"x"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    "number, advice",
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "your quota"),
+        (errno.EACCES, "no permission"),
+        (errno.EROFS, "read-only"),
+        (errno.ENOTDIR, "a file lies where a folder is needed"),
+        (errno.ENAMETOOLONG, "the name is too long"),
+    ],
+)
+def test_advice_is_by_the_cause(tmp_path, number, advice, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match=f"{tmp_path}/out: cannot be written: .*{advice}") as told:
+        check_writable(tmp_path / "out")
+    assert "\n" not in str(told.value)
+    assert "disk is full" in advice or "full" not in str(told.value)
+
+
+def test_a_cause_that_a_library_does_not_tell_is_guessed():
+    assert str(write_error("a.wav", RuntimeError("System\n error."))) == (
+        "a.wav: cannot be written: System error.; is the disk full?"
+    )
+
+
+def test_a_folder_that_can_be_written_to_is_left_empty(tmp_path):
+    check_writable(tmp_path / "new" / "out")
+    assert list((tmp_path / "new" / "out").iterdir()) == []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spiking_tasnet.cli.console import say
 from spiking_tasnet.cli.options import add_allow_pipes
-from spiking_tasnet.cli.say import say
 from spiking_tasnet.separation.report import write_report
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spiking_tasnet.cli.console import say, tell
 from spiking_tasnet.cli.options import add_allow_pipes
-from spiking_tasnet.cli.say import say, warn
 from spiking_tasnet.separation.metrics import METRICS
 from spiking_tasnet.separation.score import count_failures, lost_mixtures, score_set, write_scores
 
@@ -61,11 +61,11 @@ def run(args: argparse.Namespace) -> int:
     for name, count in count_failures(rows).items():
         if count:
             level = " (-inf dB)" if name == "silent" else ""
-            warn(f"warning: {FAILURES[name]} in {count} of {len(rows)} mixtures{level}; left out of the mean")
+            tell(f"warning: {FAILURES[name]} in {count} of {len(rows)} mixtures{level}; left out of the mean")
     lost = lost_mixtures(rows)
     if lost:
         name, reason = next(iter(lost.items()))
-        warn(
+        tell(
             f"spiking-tasnet score: error: {len(lost)} of {len(rows)} mixtures lost, the first {name}: {reason}; the "
             "same command scores only them again"
         )

@@ -55,6 +55,11 @@ class Lenient:
             return False
 
     @property
+    def takes_text(self) -> bool:
+        """Whether what was written so far could be."""
+        return self.stream is not None and self.fault is None
+
+    @property
     def reader_gone(self) -> bool:
         """Whether the other end of a pipe was closed, as `head` does when it has seen enough."""
         return isinstance(self.fault, OSError) and self.fault.errno == errno.EPIPE
@@ -68,6 +73,9 @@ def lenient_streams() -> Iterator[Lenient]:
     """Make stdout and stderr lenient while a command runs; yield the former."""
     _fill_descriptors()
     before = sys.stdout, sys.stderr
+    for stream in before:
+        with contextlib.suppress(AttributeError, ValueError):  # bytes that are no text, in a name, are escaped too
+            stream.reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = Lenient(before[0]), Lenient(before[1])
     try:
         yield sys.stdout
@@ -75,7 +83,7 @@ def lenient_streams() -> Iterator[Lenient]:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             if stream.fault is not None:
-                _silence(stream.stream)
+                silence(stream.stream)
         sys.stdout, sys.stderr = before
 
 
@@ -91,7 +99,7 @@ def _fill_descriptors() -> None:
                 os.close(opened)
 
 
-def _silence(stream: IO[str]) -> None:
+def silence(stream: IO[str]) -> None:
     """Let Python's own last flush of a stream that failed go nowhere; it would end with a traceback and code 120."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -31,7 +31,9 @@ module        the LightningModule
 train         stages 1 and 2
 
 Results:
-separate      one recording; separate_set: a data folder (stage 3)
+separator     recordings in Python; streaming: how, block by block
+separate_file one recording into files (recording, source_files, output_names)
+separate_set  a data folder (stage 3)
 journal       what a long command has done, for the next run to go on from
 cost          operations a second of audio
 metrics       SI-SDR, SDR, PESQ, STOI of one mixture; p862: PESQ of any length

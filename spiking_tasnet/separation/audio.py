@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import wave
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from spiking_tasnet.files import printable, whole_file
+from spiking_tasnet.files import printable, whole_file, write_error
 from spiking_tasnet.separation.sound_stream import SoundStream
 from spiking_tasnet.separation.sphere import is_sphere, read_header
 from spiking_tasnet.separation.verdict import check_finite, missing
@@ -138,13 +139,18 @@ def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int, 
             else:
                 soundfile.write(temporary, samples.T, sample_rate, subtype=subtype)
         except (soundfile.LibsndfileError, OSError) as error:
-            raise OSError(f"{path}: cannot be written ({error}); is the disk full?") from None
+            raise write_error(path, error) from None
 
 
 def _write_pcm(path: Path, samples: np.ndarray, sample_rate: int) -> None:
-    """Write 16-bit samples (..., n_samples) by the standard library: on short files several times faster."""
-    with wave.open(str(path), "wb") as stream:
+    """Write 16-bit samples (..., n_samples) by the standard library: on short files several times faster.
+
+    Put together in memory first: on a disk that is full, a writer with a file complains once more when it is deleted.
+    """
+    contents = io.BytesIO()
+    with wave.open(contents, "wb") as stream:
         stream.setnchannels(1 if samples.ndim == 1 else len(samples))
         stream.setsampwidth(2)
         stream.setframerate(sample_rate)
         stream.writeframes(np.ascontiguousarray(samples.T))
+    path.write_bytes(contents.getbuffer())

@@ -1,0 +1,15 @@
+"""Separation of a recording of any length, block by block, in flat memory.
+
+Each stage has `push(rows) -> rows` and `finish() -> rows`: what goes in comes out in the same order, later, and the
+number of samples is kept. Rows are float32, `(n_rows, n_samples)`.
+
+fifo        samples between two stages
+resampling  any rate to the network's and back
+rumble      offset and rumble removed
+level       brought to the level of the training mixtures
+windows     the network, on windows with as much context as it sees
+gains       the free levels of its sources fitted to the mixture
+voice       what a voice sounds like
+linking     the same talker on the same row after a pause
+stream      all of them in a row
+"""
