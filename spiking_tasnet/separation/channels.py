@@ -84,16 +84,20 @@ class ChannelMeter:
             return
         mean = samples @ mean_weights(self.n_chan)
         for bound, pick in ((self.low, np.minimum), (self.high, np.maximum)):
-            bound[:-1] = pick(bound[:-1], pick.reduce(samples, axis=0))
+            # One channel after the other: along the first axis of a narrow array numpy is ten times slower.
+            here = [pick.reduce(channel) for channel in samples.T]
+            bound[:-1] = pick(bound[:-1], here)
             bound[-1] = pick(bound[-1], pick.reduce(mean))
         if self.n_chan > 1:
             self._add_frames(samples)
 
     def _add_frames(self, samples: np.ndarray) -> None:
         count = len(samples) // self.factor
-        slow = samples[: count * self.factor].reshape(count, self.factor, self.n_chan).mean(axis=1, dtype=np.float64)
         if not count:
             return
+        slow = samples[: count * self.factor : self.factor].astype(np.float64)
+        for part in range(1, self.factor):
+            slow += samples[part : count * self.factor : self.factor]
         slopes = np.diff(slow, axis=0, prepend=slow[:1] if self._last is None else self._last)
         self._last = slow[-1:]
         self.power_of_sum += float(np.square(slopes.sum(axis=1)).sum())

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 from sound_bytes import KINDS, RATE, edited, mp3_frames, set_flac_samples, set_size, sound, write_kind
+from tiny_corpus import write_corpus
 
+from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation.audio import audio_seconds, read_audio
 from spiking_tasnet.separation.quiet import quiet
 from spiking_tasnet.separation.recording import Recording
@@ -236,3 +238,14 @@ def test_two_that_are_quiet_at_once_give_stderr_back(capfd):
     thread.join()
     os.write(2, b"there")
     assert capfd.readouterr().err == "there"
+
+
+def test_stage_0_refuses_a_cut_utterance(tmp_path, capsys):
+    root = write_corpus(tmp_path / "corpus", {"tr": 2, "cv": 1, "tt": 1})
+    for path in (root / "tiny" / "tr").rglob("*.wav"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    options = ["--wsj0", root, "--mix-lists", root, "--data-dir", tmp_path / "data", "--jobs", "1"]
+    assert main(["mix", *map(str, options)]) == 1
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert ".wav: " in error and "samples found" in error and "expected by its header" in error
+    assert not (tmp_path / "data" / "tr" / "wav.scp").exists()

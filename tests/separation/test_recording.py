@@ -286,14 +286,16 @@ def test_a_folder_is_its_sound_files(tmp_path):
 
 
 MEASURE = """
-import resource, sys
+import sys
+from pathlib import Path
 from spiking_tasnet.separation.recording import Recording
 recording = Recording.open(sys.argv[1])
 print(sum(len(block) for block in recording.blocks(1 << 16)) == recording.n_samples)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_memory_does_not_grow_with_the_file(tmp_path):
     peaks = []
     for seconds in (10, 200):
@@ -311,4 +313,4 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         right, peak = done.stdout.split()
         assert right == "True"
         peaks.append(int(peak) / 1024)
-    assert peaks[1] < peaks[0] + 20, f"{peaks} MiB"
+    assert peaks[1] < peaks[0] + 5, f"{peaks} MiB"
