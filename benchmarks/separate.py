@@ -17,7 +17,7 @@ import torch
 from benchmarks.networks import SMALL, mixtures, random_separator
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.network import TasNet, load_model
-from spiking_tasnet.snn import convert, record_cost
+from spiking_tasnet.snn import convert, keep_synapses, record_cost
 
 
 def both(args: argparse.Namespace) -> dict[str, TasNet]:
@@ -43,6 +43,8 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     networks = both(args)
     config = networks["ann"].config
+    for network in networks.values():
+        keep_synapses(network)
     clip = mixtures(1, args.seconds, config.sample_rate, seed=1)
     spent: dict[str, list[float]] = {name: [] for name in networks}
     with torch.no_grad():

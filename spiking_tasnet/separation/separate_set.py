@@ -20,7 +20,7 @@ from spiking_tasnet.separation.journal import Journal, fingerprint, journal
 from spiking_tasnet.separation.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.network import TasNet, load_model
 from spiking_tasnet.separation.pipes import Pipe, read_source
-from spiking_tasnet.snn import convertible_layers, record_cost
+from spiking_tasnet.snn import convertible_layers, keep_synapses, record_cost
 from spiking_tasnet.snn.energy import LayerCost
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def separate_set(
     model = model / "model.pt" if model.is_dir() else model
     network = load_model(model)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
+    keep_synapses(network)
     utterances = read_data_dir(data_dir, allow_pipes, with_references=False)
     problems: dict[str, str] = {}
     for stale in out.glob("s*/.*.tmp.wav"):  # of a run that was killed

@@ -10,6 +10,7 @@ import numpy as np
 from spiking_tasnet.separation.network import TasNet, load_model
 from spiking_tasnet.separation.streaming.fifo import joined
 from spiking_tasnet.separation.streaming.stream import SeparationStream, check_samples
+from spiking_tasnet.snn import keep_synapses
 
 SYSTEMS = {False: "snn", True: "ann"}
 SEGMENTS = (0.1, 600.0)  # seconds, fewest and most
@@ -35,6 +36,7 @@ class Separator:
 
     def __init__(self, network: TasNet, segment: float = 16.0):
         self.network, self.sample_rate = network.eval(), network.config.sample_rate
+        keep_synapses(self.network)  # which is used here and not trained
         check_segment(segment)
         self.segment = round(segment * self.sample_rate)
 
