@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from spiking_tasnet.cli.experiment import prepare
-from spiking_tasnet.cli.train import add_arguments
+from spiking_tasnet.cli.experiment import add_folder, add_options, prepare
 
-__all__ = ["add_arguments", "run"]
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_options(parser, holds=" (holds tr/ and cv/, or talkers/ and cv/)")
+    add_folder(parser)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from spiking_tasnet.cli.experiment import add_folder, add_options, prepare
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments shared by `train` and `convert`."""
-    add_options(parser, holds=" (holds tr/ and cv/)")
+    """Declare the options."""
+    add_options(parser, holds=" (holds tr/ and cv/, or talkers/ and cv/)")
     add_folder(parser)
+    parser.add_argument("--init", type=Path, metavar="FILE", help="model.pt of the same sizes to start from")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -20,4 +22,4 @@ def run(args: argparse.Namespace) -> None:
     config = prepare(args, Config)
     from spiking_tasnet.separation.train import train_ann
 
-    print(train_ann(config, args.data, args.exp))
+    print(train_ann(config, args.data, args.exp, args.init))

@@ -8,9 +8,14 @@ plain one, without a second path.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.snn import ConvertibleLayer
-from spiking_tasnet.snn.fold import carries_shortcut, fold_shortcut
+from spiking_tasnet.snn.fold import carries_shortcut, fold_shortcut, folded_weights
 
 
 def residual_layers(network: TasNet) -> list[ConvertibleLayer]:
@@ -29,3 +34,62 @@ def fold_residuals(network: TasNet) -> None:
     for layer in residual_layers(network):
         if layer.shortcut:
             fold_shortcut(layer)
+
+
+@torch.no_grad()
+def unfold_residuals(network: TasNet, run: Callable[[], object]) -> None:
+    """Make a plain network residual again, in place, to train it further: what `fold_residuals` did, backwards.
+
+    The identity is taken out of the centre tap, and the batch norm gets the statistics of what is left, with the gain
+    and bias that undo them, so that in eval mode the network computes what it did.
+
+    Args:
+        network: plain, analog.
+        run: runs it on some training batches, e.g. ``lambda: network(mixture)``.
+    """
+    layers = residual_layers(network)
+    for layer in layers:
+        weight, bias = folded_weights(layer.operator, layer.norm)
+        weight[..., weight.shape[-1] // 2] -= torch.eye(len(weight), dtype=weight.dtype)
+        layer.operator.weight.copy_(weight)
+        layer.operator.bias.zero_()
+        layer.shortcut = True
+        layer.norm.reset_parameters()
+        layer.norm.running_var.fill_(1 - layer.norm.eps)
+        layer.norm.bias.copy_(bias)
+    moments = [_Moments(layer.norm) for layer in layers]
+    network.eval()
+    run()
+    for layer, seen in zip(layers, moments, strict=True):
+        seen.close()
+        norm, bias = layer.norm, layer.norm.bias.clone()
+        norm.running_mean.copy_(seen.mean)
+        norm.running_var.copy_(seen.variance)
+        norm.weight.copy_((seen.variance + norm.eps).sqrt())
+        norm.bias.copy_(bias + seen.mean)
+
+
+class _Moments:
+    """Mean and variance of each channel that enters a batch norm, over all calls."""
+
+    def __init__(self, norm: nn.Module):
+        self.count, self.total, self.squares = 0, torch.zeros_like(norm.bias).double(), 0.0
+        self._handle = norm.register_forward_pre_hook(self._take)
+
+    def _take(self, norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        x = inputs[0].double()
+        axes = [0, *range(2, x.dim())]
+        self.count += x.numel() // x.shape[1]
+        self.total = self.total + x.sum(axes)
+        self.squares = self.squares + x.square().sum(axes)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.total / self.count
+
+    @property
+    def variance(self) -> Tensor:
+        return self.squares / self.count - self.mean**2
+
+    def close(self) -> None:
+        self._handle.remove()

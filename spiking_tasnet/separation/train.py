@@ -25,19 +25,21 @@ from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.module import SeparationModule
 from spiking_tasnet.separation.network import TasNet, load_model, save_model
-from spiking_tasnet.separation.residual import add_residuals, fold_residuals
+from spiking_tasnet.separation.residual import add_residuals, fold_residuals, unfold_residuals
 
 logger = logging.getLogger(__name__)
+INIT_BATCHES = 20  # of training, that batch norms get their statistics from where residual connections are unfolded
 ALWAYS = ("model", "data", "mixing", "seed")  # sections that decide every training
 
 
-def train_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
+def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None = None) -> Path:
     """Train the analog network; best epoch by development loss.
 
     Args:
         config: the experiment.
         data_dir: what stage 0 made.
         exp_dir: the result goes to `exp_dir/ann`; a run that was interrupted there goes on.
+        init: a model.pt of the same sizes to start from; None for random weights.
 
     Returns:
         The path of the model.
@@ -47,16 +49,35 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
             diverged.
     """
     pl.seed_everything(config.seed, verbose=False)
-    network = TasNet(config.model)
-    if config.ann.residual:
-        add_residuals(network)
+    data = _data(config, config.ann, data_dir)
+    network = _start(config, data, init)
     module = SeparationModule(network, config.ann)
     stop = EarlyStopping("val_loss", patience=config.ann.stop_after, check_on_train_epoch_end=True)
     average = MovingAverage(config.ann.average) if config.ann.average else None
     callbacks = [*([average] if average else []), BestState(average=average), stop]
-    out, data = exp_dir / "ann", _data(config, config.ann, data_dir)
-    with claimed(out, config, _deciding("ann"), {"data": _data_fingerprint(data)}):
+    out, origin = exp_dir / "ann", {"data": _data_fingerprint(data)}
+    if init:
+        origin["model to start from"] = fingerprint(load_model(init))
+    with claimed(out, config, _deciding("ann"), origin):
         return _fit(config, config.ann, module, data, out, callbacks)
+
+
+def _start(config: Config, data: SeparationData, init: Path | None) -> TasNet:
+    """The network that a training starts from."""
+    if init is None:
+        network = TasNet(config.model)
+        if config.ann.residual:
+            add_residuals(network)
+        return network
+    network = load_model(init)
+    if network.is_spiking or network.config != config.model:
+        raise ValueError(
+            f"{init}: a network of other sizes, or a spiking one, found; --init takes an ANN of these sizes"
+        )
+    if config.ann.residual:
+        batches = [mixture for _, (mixture, _) in zip(range(INIT_BATCHES), data.train_dataloader(), strict=False)]
+        unfold_residuals(network, lambda: [network(mixture) for mixture in batches])
+    return network.train()
 
 
 def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:

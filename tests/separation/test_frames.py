@@ -10,7 +10,7 @@ from spiking_tasnet.separation import network as network_module
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.frames import overlap_add
 from spiking_tasnet.separation.network import TasNet, keeps_channels_last
-from spiking_tasnet.separation.residual import add_residuals, fold_residuals, residual_layers
+from spiking_tasnet.separation.residual import add_residuals, fold_residuals, residual_layers, unfold_residuals
 from spiking_tasnet.snn import convert
 
 CONFIGS = {
@@ -144,3 +144,17 @@ def test_overlap_add_is_the_transposed_convolution(kernel_size, stride):
     frames, basis = torch.randn(2, 6, 9), torch.randn(6, 1, kernel_size)
     expected = nn.functional.conv_transpose1d(frames, basis, stride=stride)[:, 0]
     torch.testing.assert_close(overlap_add(frames.transpose(1, 2) @ basis[:, 0], stride), expected)
+
+
+def test_unfolding_undoes_folding_and_changes_nothing(network):
+    mixture = torch.randn(4, 400)
+    add_residuals(network)
+    fold_residuals(network)
+    expected = network(mixture)
+    unfold_residuals(network, lambda: network(mixture))
+    assert all(layer.shortcut for layer in residual_layers(network))
+    torch.testing.assert_close(network(mixture), expected, atol=1e-4, rtol=1e-3)
+    # In training the unfolded norms see the statistics that they were given; only those of other layers are the batch's.
+    assert (network.train()(mixture) - expected).norm() < 0.1 * expected.norm()
+    fold_residuals(network.eval())
+    assert (plain(network, mixture) - expected).norm() < 0.1 * expected.norm()

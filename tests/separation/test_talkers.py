@@ -187,3 +187,16 @@ def test_distillation_and_a_price_on_spikes_are_part_of_the_training_loss_only(d
     assert alike._training_loss(mixture, sources).item() == pytest.approx(
         SeparationModule(load(), TrainConfig())._training_loss(mixture, sources).item(), abs=1e-4
     )
+
+
+def test_a_training_starts_from_a_model(data_dir, tmp_path, capsys):
+    assert train("train", data_dir, tmp_path / "first") == 0
+    model = tmp_path / "first/ann/model.pt"
+    # A learning rate near zero: the result is the start.
+    assert train("train", data_dir, tmp_path / "exp", "--init", str(model), "--set", "ann.lr=1e-12") == 0
+    first, again = load_model(model), load_model(tmp_path / "exp/ann/model.pt")
+    mixture = torch.randn(2, 4000)
+    with torch.no_grad():
+        assert (again(mixture) - first(mixture)).norm() < 0.1 * first(mixture).norm()
+    assert train("train", data_dir, tmp_path / "other", "--init", str(model), "--set", "model.hid_chan=12") == 1
+    assert "--init takes an ANN of these sizes" in capsys.readouterr().err
