@@ -154,7 +154,7 @@ def test_unfolding_undoes_folding_and_changes_nothing(network):
     unfold_residuals(network, lambda: network(mixture))
     assert all(layer.shortcut for layer in residual_layers(network))
     torch.testing.assert_close(network(mixture), expected, atol=1e-4, rtol=1e-3)
-    # In training the unfolded norms see the statistics that they were given; only those of other layers are the batch's.
+    # In training the unfolded norms see the statistics that they were given; other layers see the batch's.
     assert (network.train()(mixture) - expected).norm() < 0.1 * expected.norm()
     fold_residuals(network.eval())
     assert (plain(network, mixture) - expected).norm() < 0.1 * expected.norm()
