@@ -16,7 +16,7 @@ from spiking_tasnet.snn.operators import check_operator, out_channels, scale_inp
 from spiking_tasnet.snn.roles import ROLES
 from spiking_tasnet.snn.spikes import Spikes
 
-MAX_STEPS = 100_000  # of a simulation; literature ends at some thousands
+MAX_STEPS = 1_000_000  # of a simulation; literature ends at some thousands
 
 
 class ConvertibleLayer(nn.Module):
