@@ -86,14 +86,19 @@ def _rebuilt(
         with torch.device("meta"):
             expected = sum(values.numel() for values in rebuild(sizes).parameters())
         found = sum(values.untyped_storage().nbytes() // values.element_size() for values in _tensors(state))
-        if expected > found:
-            raise ValueError(f"its sizes are those of {expected:,} weights, and it holds {found:,}")
-        return rebuild(sizes)
+        network = rebuild(sizes) if expected <= found else None
     except Exception as error:
         if out_of_memory(error):
             raise
-        told = " ".join(str(error).split()) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        told = " ".join(told.split())
         raise ValueError(f"{path}: its sizes make no network ({told}); name another --model") from None
+    if network is None:
+        raise ValueError(
+            f"{path}: a checkpoint of another network found (its sizes are those of {expected:,} weights, and it holds "
+            f"{found:,}); name another --model"
+        )
+    return network
 
 
 def _tensors(state: dict[str, Any]) -> list[Tensor]:

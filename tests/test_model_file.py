@@ -103,7 +103,8 @@ def test_sizes_beyond_what_the_file_holds_take_no_memory(model):
     """Sizes of 160 GB would be refused only after the computer had tried."""
     path, contents, load = model
     sizes = {"hid_chan": 20_000, "bn_chan": 10_000} if "hid_chan" in contents["model"] else {"width": 2_000.0}
-    assert "its sizes make no network" in refusal(model, lambda contents: contents["model"].update(sizes))
+    told = refusal(model, lambda contents: contents["model"].update(sizes))
+    assert "its sizes make no network" in told or "its sizes are those of" in told
     sizes = {"hid_chan": 400} if "hid_chan" in contents["model"] else {"width": 4.0}
     contents["model"] = (SMALL.__dict__ if "hid_chan" in contents["model"] else IMAGES) | sizes
     assert "its sizes are those of" in refusal((path, contents, load), lambda contents: None)

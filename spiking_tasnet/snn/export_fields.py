@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from spiking_tasnet.snn.layers import MAX_STEPS
+
 ROLES = ("encoding", "spiking", "readout")
 AXES = {"Linear": 0, "Conv1d": 1, "Conv2d": 2}  # that a kernel has
 Fields = dict[str, np.ndarray]
@@ -29,8 +31,8 @@ def export_fault(fields: Fields) -> str:
             return f"{name} holds NaN or infinite values, finite ones expected"
     if "scale" in fields and fields["weight"].dtype != np.int8:
         return f"a weight of type {fields['weight'].dtype} with a scale found, int8 expected"
-    if not 1 <= fields["num_steps"] <= 1_000_000:
-        return f"num_steps {fields['num_steps']} found, 1 or more expected"
+    if not 1 <= fields["num_steps"] <= MAX_STEPS:
+        return f"num_steps {fields['num_steps']} found, 1 to {MAX_STEPS} expected"
     return ""
 
 

@@ -100,7 +100,7 @@ def test_stride_longer_than_the_filter():
         ("model: {hid_chan: 60000}", "weights found, at most 1,000,000,000 expected"),
         ("model: {n_filters: 4000000000}", "model.n_filters: 4000000000 found, at least 1 expected, at most 65536"),
         ("model: {n_blocks: 62}", "model.n_blocks: 62 found"),
-        ("ptl: {num_steps: 1000000000}", "ptl.num_steps: 1000000000 found, at most 1000000 expected"),
+        ("ptl: {num_steps: 1000000001}", "ptl.num_steps: 1000000001 found, at most 1000000 expected"),
         (f"seed: {10**400}", "found, at most 4294967295 expected"),
         (f"ann: {{lr: {10**400}}}", "float expected"),
         ("seed: -1", "seed: -1 found, 0 or more expected"),
