@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 COMMAND = "spiking-tasnet separate"
 LONGEST_MESSAGE = 500  # characters of an error
+# Of every length of window it met oneDNN keeps the convolutions, 10 MB each; two lengths fit here.
+KEPT_CONVOLUTIONS = "32"
 OUT_OF_MEMORY = re.compile(r"can't allocate memory|out of memory|Unable to allocate|bad_alloc", re.IGNORECASE)
 
 
@@ -64,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Separate each file; one that cannot be is reported and the others are done."""
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KEPT_CONVOLUTIONS)
     with Interrupts() as interrupts:
         try:
             _check_options(args)

@@ -231,6 +231,15 @@ def test_wrong_options_are_one_line_and_exit_code_2(exp, tmp_path, capsys, optio
     assert not (tmp_path / "out").exists()
 
 
+def test_what_pytorch_keeps_of_each_length_is_limited_before_it_is_used(tmp_path, monkeypatch):
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    main(["separate", str(tmp_path / "a.wav"), "--segment", "inf"])
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "32"
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    main(["separate", str(tmp_path / "a.wav"), "--segment", "inf"])
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
+
+
 def test_an_output_folder_that_cannot_be_is_told_before_a_model_is_loaded(tmp_path, capsys):
     (tmp_path / "file").write_text("x")
     path = write_speech(tmp_path / "a.wav", 0.1)
