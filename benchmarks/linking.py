@@ -75,21 +75,30 @@ def across_a_pause(separator: Separator, pieces: list[np.ndarray], rng: np.rando
     start, end = first.shape[1], first.shape[1] + pause.shape[1]
     before, gain_before = gain_db(found[:, :start], first)
     after, gain_after = gain_db(found[:, end:], second)
-    linker, swapped = Linker(rate, 2), rng.random() < 0.5
-    given = np.concatenate([first, pause, second[::-1] if swapped else second], axis=1)
-    rows = np.concatenate([given.sum(0)[None], np.ones((1, given.shape[1])), given]).astype(np.float32)
-    linker.push(rows)
-    linker.finish()
-    # A pause inside an utterance is a link too; the one that counts is the longest pause's.
-    link, oracle = (_nearest(links, end / rate) for links in (stream.links, linker.links))
+    swapped = bool(rng.random() < 0.5)
+    # A pause inside an utterance is a link too; the one that counts ends where the second mixture begins.
+    link = _nearest(stream.links, end / rate)
+    shuffled = _nearest(link_again(found, start, swapped, rate), end / rate)
+    oracle = _nearest(link_again(sources, start, swapped, rate), end / rate)
     return {
         "own": (before != after) != link.swapped,
         "linked": before != after,
+        "shuffled": shuffled.swapped != (swapped != (before != after)),
+        "shuffled_uncertain": shuffled.uncertain,
         "oracle": oracle.swapped != swapped,
         "uncertain": link.uncertain,
         "oracle_uncertain": oracle.uncertain,
         "good": min(gain_before, gain_after) > GOOD,
     }
+
+
+def link_again(sources: np.ndarray, start: int, swapped: bool, rate: int) -> list[Link]:
+    """Links of sources (2, time) whose rows are swapped, or not, from sample `start` on."""
+    linker = Linker(rate, 2)
+    given = np.concatenate([sources[:, :start], sources[::-1, start:] if swapped else sources[:, start:]], axis=1)
+    linker.push(np.concatenate([given.sum(0)[None], np.ones((1, given.shape[1])), given]).astype(np.float32))
+    linker.finish()
+    return linker.links
 
 
 def _nearest(links: list[Link], seconds: float) -> Link:
@@ -132,6 +141,7 @@ def main() -> None:
         (f"gain > {GOOD:g} dB on both sides", [case for case in cases if case["good"]]),
     ):
         row(name, chosen, "own", "linked", "uncertain")
+    row("all, swapped at random", cases, None, "shuffled", "shuffled_uncertain")
     row("true sources, swapped at random", cases, None, "oracle", "oracle_uncertain")
     turned = [turn for _ in range(args.count // 4) for turn in within_speech(separator, draw(talkers, rng, 4))]
     print(f"\nwithin speech, no pause: {np.mean(turned):.3f} of {len(turned)} blocks of {BLOCK} s in another order")

@@ -67,7 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Separate each file; one that cannot be is reported and the others are done."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KEPT_CONVOLUTIONS)
-    with Interrupts() as interrupts:
+    with Interrupts(COMMAND) as interrupts:
+        with interrupts.loading():
+            import spiking_tasnet.separation.separate_file  # noqa: F401  and all that it needs, torch among it
         try:
             _check_options(args)
         except ValueError as error:
@@ -85,7 +87,6 @@ def _check_options(args: argparse.Namespace) -> None:
     Raises:
         ValueError: one line.
     """
-    # The limits are the separator's, whose module loads torch; it is needed anyway.
     from spiking_tasnet.separation.separator import check_segment
 
     check_segment(args.segment)

@@ -259,7 +259,7 @@ def test_json_of_good_and_bad_files(separate, tmp_path):
     good, bad = json.loads((tmp_path / "new/report.json").read_text())
     assert good["file"] == str(tmp_path / "a.wav") and good["error"] is None
     assert good["outputs"] == [str(tmp_path / f"out/a_s{place}.wav") for place in (1, 2)]
-    assert good["seconds"] == 10.5 and good["sample_rate"] == 16000 and good["channel"] == "mean"
+    assert good["seconds"] == 10.5 and good["sample_rate"] == 16000 and good["channel"] in ("mean", "1")
     assert good["real_time_factor"] > 0 and 0 < good["spikes_per_neuron"] <= 8 and good["synops_per_second"] > 1e4
     (link,) = good["links"]
     assert link["kind"] == "pause" and link["time_s"] == pytest.approx(6.5, abs=0.7)
@@ -315,17 +315,21 @@ def test_a_signal_ends_it_with_nothing_half_written(exp, tmp_path, number, code)
     assert [record["file"] for record in json.loads((tmp_path / "report.json").read_text())] == [str(first)]
 
 
-def test_ctrl_c_while_modules_load(exp, tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_modules_load(exp, tmp_path, number, code):
+    """PyTorch's C++ start has begun, and is not over."""
     with subprocess.Popen(
         command(exp, write_speech(tmp_path / "a.wav", 1), "-o", tmp_path / "out"),
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
-        time.sleep(1.0)  # of the two to four seconds that torch takes
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=30)
-    assert process.returncode in (130, 0) and "Traceback" not in told, told
+        while b"libtorch_python" not in Path(f"/proc/{process.pid}/maps").read_bytes():
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == code and len(told.splitlines()) == 1 and not (tmp_path / "out").exists(), told
 
 
 def test_the_script_runs_from_any_folder(tmp_path):
