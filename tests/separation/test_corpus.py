@@ -281,7 +281,7 @@ def test_all_bad_lines_are_named_at_once_and_the_others_are_made(tmp_path, capsy
     assert f"{len(spoilt) + cv} of 62 mixtures cannot be made, the others are there" in error
     for reason in ("silence found", "799 samples found, at least 0.1 s", "2 channels found", "4000 Hz found, at least"):
         assert reason in error
-    assert "cannot be read as audio" in error or "no samples found" in error
+    assert "an empty file found" in error
     report = (data / "wav8k/min/not_made.txt").read_text()
     assert report.count("mix_2_spk_tr.txt: line") == len(spoilt) and str(data / "wav8k/min/not_made.txt") in error
     assert all(f"mix_2_spk_tr.txt: line {number}: " in report for number in spoilt)
@@ -380,7 +380,7 @@ def test_a_disk_that_fills_up_half_way_leaves_nothing_half_made(root, made, tmp_
     with monkeypatch.context() as patch:
         patch.setattr(audio, "_write_pcm", filling)
         error = one_line(capsys, *arguments)
-    assert "No space left" in error and "not_made" not in error and not list(tmp_path.rglob(".*.tmp*"))
+    assert "the disk is full" in error and "not_made" not in error and not list(tmp_path.rglob(".*.tmp*"))
     assert len(wavs(tmp_path)) == 7 and wavs(tmp_path).items() <= wavs(made).items()
     assert not list(tmp_path.rglob("wav.scp"))
     assert main(["mix", *map(str, arguments)]) == 0 and wavs(tmp_path) == wavs(made)
