@@ -17,7 +17,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from spiking_tasnet.memory import keep_freed_memory
 from spiking_tasnet.ptl.history import History
-from spiking_tasnet.ptl.loaders import loader_faults
+from spiking_tasnet.ptl.loaders import LoaderTerminated, loader_faults, sigterm_to_all
 from spiking_tasnet.ptl.resume import EpochCheckpoint, find_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -82,15 +82,15 @@ def fit(
         if going_on:
             logger.info("going on from %s", going_on)
         try:
-            with loader_faults():
+            with loader_faults(), sigterm_to_all():
                 trainer.fit(module, data, ckpt_path=str(going_on) if going_on else None, weights_only=True)
         except SIGTERMException:  # Lightning's exit code would be 0, as of a training that is done
             raise SystemExit(128 + signal.SIGTERM) from None
-        except SystemExit:  # so Lightning ends on Ctrl-C, with the exit code of a failure
-            if not trainer.interrupted:
+        except SystemExit as end:  # so Lightning ends on Ctrl-C, with the exit code of a failure
+            if end.code != 1 or not trainer.interrupted:
                 raise
-        except Exception:
-            if trainer.received_sigterm:  # the signal reached the loader processes first
+        except Exception as error:  # the signal may have reached the loader processes first
+            if trainer.received_sigterm or isinstance(error, LoaderTerminated):
                 raise SystemExit(128 + signal.SIGTERM) from None
             raise
     if trainer.interrupted:
