@@ -1,12 +1,14 @@
-"""Memory of large arrays, kept by the process between uses."""
+"""How much memory a process keeps between uses."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 KEEP_BYTES = 2**31 - 1  # the largest that mallopt takes
+CONVOLUTIONS = 32  # two lengths of the paper's network
 
 
 def keep_freed_memory() -> bool:
@@ -25,3 +27,11 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, KEEP_BYTES))
+
+
+def keep_few_convolutions() -> None:
+    """Have oneDNN keep the convolutions of a few lengths only, 10 MB each; a thousand files have as many lengths.
+
+    Before PyTorch is loaded; a number that the user set in the environment stays.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(CONVOLUTIONS))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from spiking_tasnet.cli.console import one_line, say, tell
 from spiking_tasnet.cli.interrupts import Interrupts
 from spiking_tasnet.files import check_writable, printable, write_error, write_json
+from spiking_tasnet.memory import keep_few_convolutions
 
 if TYPE_CHECKING:
     from spiking_tasnet.separation.separate_file import FileReport
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 COMMAND = "spiking-tasnet separate"
 LONGEST_MESSAGE = 500  # characters of an error
-# Of every length of window it met oneDNN keeps the convolutions, 10 MB each; two lengths fit here.
-KEPT_CONVOLUTIONS = "32"
 OUT_OF_MEMORY = re.compile(r"can't allocate memory|out of memory|Unable to allocate|bad_alloc", re.IGNORECASE)
 
 
@@ -66,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Separate each file; one that cannot be is reported and the others are done."""
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KEPT_CONVOLUTIONS)
+    keep_few_convolutions()
     with Interrupts(COMMAND) as interrupts:
         with interrupts.loading():
             import spiking_tasnet.separation.separate_file  # noqa: F401  and all that it needs, torch among it

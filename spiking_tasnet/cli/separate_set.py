@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from spiking_tasnet.cli.options import add_allow_pipes
+from spiking_tasnet.memory import keep_few_convolutions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Separate."""
+    keep_few_convolutions()
     from spiking_tasnet.separation.separate_set import separate_set
 
     separate_set(args.data, args.model, args.out, args.cost, args.allow_pipes)
