@@ -35,7 +35,7 @@ class FrameDecoder(nn.ConvTranspose1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply, then add the overlapping frames."""
-        pieces = F.linear(x.movedim(1, -1), self.weight[:, 0].t())
+        pieces = F.linear(x.movedim(1, -1), self.weight[:, 0].t())  # (batch, n_frames, kernel_size)
         return overlap_add(pieces, self.stride[0]).unsqueeze(1)
 
 
