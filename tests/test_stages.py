@@ -93,6 +93,24 @@ def test_libri2mix_and_the_options_of_all_recipes(tmp_path):
     )
 
 
+def test_talkers_take_several_folders_and_start_from_a_model(tmp_path):
+    for name in ("talkers", "more", "yet more", "noise"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "start.pt").write_text("weights")
+    recipe = Recipe("recipes/talkers", tmp_path)
+    options = ("--talkers", "talkers", "--extra", "more", "--extra", "yet more", "--noise", "noise")
+    result = recipe.run("--stop-stage", "1", *options, "--dev-mixtures", "9", "--init", "start.pt")
+    assert result.returncode == 0, result.stderr
+    assert recipe.calls == [
+        "talkers --talkers talkers --data-dir data --extra more --extra yet more --noise noise --dev-mixtures 9",
+        "train --config conf.yaml --data data --exp exp/conf --init start.pt",
+    ]
+    other = recipe.run("--stop-stage", "0", *options[:4], "--dev-mixtures", "9")
+    assert "stage 0 ran with other parameters (extra " in one_line_error(other)
+    assert "init 'start.pt' there, '' here" in one_line_error(recipe.run("--stop-stage", "1"))
+    assert "needs --talkers DIR (one folder per talker)" in one_line_error(recipe.run("--force"))
+
+
 def test_lists_in_the_recipe_are_taken_where_none_are_named(recipe):
     if (ROOT / "recipes/wsj0-2mix/lists").exists():
         pytest.skip("the lists are there")

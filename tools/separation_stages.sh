@@ -17,6 +17,7 @@ kind_options=(
     "mode|MODE|of the mixtures: min, cut to the shorter talker (default), or max, padded to the longer"
     "limit|N|use only the first N lines of each list"
     "jobs|N|processes of mixing and scoring (default: one a core)"
+    "init|FILE!|model.pt of the same sizes that stage 1 starts from (default: random weights)"
 )
 stage_titles=(
     "corpus and mixtures"
@@ -27,7 +28,7 @@ stage_titles=(
     "report and listening page"
 )
 stage_makes=("wav*k tr cv tt" ann snn separated scores "RESULTS.md results.json curves.png demo")
-stage_options=("limit sample-rate mode" "" "" "" "" "")
+stage_options=("limit sample-rate mode" "init" "" "" "" "")
 training_stages="1 2"
 data_title=mixtures
 mixed=() report_options=()
@@ -68,7 +69,7 @@ mix() {
     cli "$@" "${common[@]}"
 }
 
-stage_1() { cli train "${training[@]}"; }
+stage_1() { cli train "${training[@]}" ${option[init]:+--init "${option[init]}"}; }
 
 stage_2() { cli convert "${training[@]}"; }
 

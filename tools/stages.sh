@@ -85,7 +85,10 @@ parameters_of() {
         printf 'set=%s\n' "$(tr '\n' ' ' <<<"$set_")"
         printf 'seed=%s\n' "${option[seed]:-}"
     fi
-    for name in ${stage_options[$1]}; do printf '%s=%s\n' "$name" "$(portable "${option[$name]:-}")"; done
+    for name in ${stage_options[$1]}; do
+        # The values of an option that is repeated stand on one line.
+        printf '%s=%s\n' "$name" "$(while IFS= read -r set_; do portable "$set_"; done <<<"${option[$name]:-}" | paste -sd ' ')"
+    done
 }
 
 # Print a value of an option; a path beside the data or in the checkout so that it stays the same when they are moved.
