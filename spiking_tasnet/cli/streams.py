@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
+from spiking_tasnet.descriptors import hold_standard_streams
+
 
 class Lenient:
     """A text stream whose `write` and `flush` never raise; what the encoding lacks is escaped by a backslash.
@@ -71,7 +73,7 @@ class Lenient:
 @contextlib.contextmanager
 def lenient_streams() -> Iterator[Lenient]:
     """Make stdout and stderr lenient while a command runs; yield the former."""
-    _fill_descriptors()
+    hold_standard_streams()
     before = sys.stdout, sys.stderr
     for stream in before:
         with contextlib.suppress(AttributeError, ValueError):  # bytes that are no text, in a name, are escaped too
@@ -85,18 +87,6 @@ def lenient_streams() -> Iterator[Lenient]:
             if stream.fault is not None:
                 silence(stream.stream)
         sys.stdout, sys.stderr = before
-
-
-def _fill_descriptors() -> None:
-    """Open what the caller closed of 0, 1 and 2 to nothing: a file of ours that got the number would be written to."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            opened = os.open(os.devnull, os.O_RDWR)
-            if opened != descriptor:
-                os.dup2(opened, descriptor)
-                os.close(opened)
 
 
 def silence(stream: IO[str]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
-import fcntl
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 
 from spiking_tasnet.config import flattened, read_config, save_config
 from spiking_tasnet.files import read_json, remove_leftovers, write_json
+from spiking_tasnet.lock import held
 from spiking_tasnet.ptl.resume import previous_checkpoint
 
 Config = TypeVar("Config")
@@ -39,25 +38,13 @@ def claimed(
         ValueError: another process trains there, or what lies there came about by other settings or from other data.
         OSError: the folder cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with open(out / ".lock", "a") as lock:
-        _hold(lock.fileno(), out)
+    with held(out, "wait for it, or give another --exp", who="training"):
         remove_leftovers(out)
         if any((out / name).exists() for name in LEFT):
             _compare(out, config, deciding, origin)
         save_config(config, out / "config.yaml")
         write_json(out / "origin.json", origin)
         yield
-
-
-def _hold(handle: int, out: Path) -> None:
-    """Lock a file; loaders that outlive a killed training do not inherit this kind of lock."""
-    try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            raise ValueError(f"{out}: another training is at work there; wait for it, or give another --exp") from None
-        # A file system without locks: nothing can be held there.
 
 
 def _compare(out: Path, config: Config, deciding: Callable[[Config], dict[str, Any]], origin: dict[str, str]) -> None:

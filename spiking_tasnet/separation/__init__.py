@@ -9,7 +9,7 @@ census        files and hours on disk against what is known of WSJ0
 speakers      sex of the talkers
 activlev      active speech level (ITU-T P.56, as VOICEBOX's activlev measures it)
 mixing        resampling, scaling and summing of one mixture
-corpus        stage 0: a plan's mixtures on all cores; unmixed: those that could not be made; lock
+corpus        stage 0: a plan's mixtures on all cores; unmixed: those that could not be made
 merl          WSJ0-2mix, or any corpus with lists in MERL's format
 librimix      Libri2Mix
 kaldi         data folders; scp: their tables, paths and ids; pipes: audio from a command

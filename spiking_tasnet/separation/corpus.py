@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from spiking_tasnet.files import read_json, remove_leftovers, write_json
+from spiking_tasnet.lock import held
 from spiking_tasnet.separation.census import readable_seconds
 from spiking_tasnet.separation.kaldi import Utterance, write_data_dir
-from spiking_tasnet.separation.lock import held
 from spiking_tasnet.separation.parallel import available_cores, parallel_map
 from spiking_tasnet.separation.unmixed import Unmixed, attempt, refuse
 

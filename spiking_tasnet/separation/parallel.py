@@ -16,6 +16,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from spiking_tasnet.descriptors import hold_standard_streams
 from spiking_tasnet.progress import track
 
 STARTED = -1  # what a new process sends in an index's place
@@ -137,7 +138,7 @@ def _in_processes(
 
     Each has a pipe of its own: it is known which item a dead one was at, and no semaphore (/dev/shm) is needed.
     """
-    _hold_standard_streams()
+    hold_standard_streams()
     size = max(1, min(16, len(items) // (4 * jobs)))
     chunks = deque(list(range(start, min(start + size, len(items)))) for start in range(0, len(items), size))
     workers: list[_Worker] = []
@@ -251,15 +252,6 @@ def _outcome(function: Callable[[Any], Any], item: Any) -> Any:
     except Exception as error:
         error.__notes__ = [traceback.format_exc()]  # the traceback itself does not go from process to process
         return error
-
-
-def _hold_standard_streams() -> None:
-    """Open what is closed of stdin, stdout and stderr: a pipe in its place would take what libraries print."""
-    descriptor = os.open(os.devnull, os.O_RDWR)
-    while descriptor <= 2:
-        os.set_inheritable(descriptor, True)
-        descriptor = os.open(os.devnull, os.O_RDWR)
-    os.close(descriptor)
 
 
 def _end_with_parent() -> None:

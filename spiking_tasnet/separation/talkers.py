@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from spiking_tasnet.files import read_json, write_json, write_text
+from spiking_tasnet.separation.formats import READ
 from spiking_tasnet.separation.lists import read_list
 from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 from spiking_tasnet.separation.speech_cache import SpeechCache, write_cache
@@ -25,8 +25,7 @@ logger = logging.getLogger(__name__)
 CACHE, NOISE, LISTS, ABOUT = "talkers", "noise", "lists", "talkers.json"
 HELD_OUT = ("cv", "tt")  # subsets that are mixed to files
 MAX_GAIN_DB = 2.5  # of one talker against the mean of both; so levels differ by up to 5 dB
-SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()} | {".wv1", ".sph", ".aif", ".opus", ".oga"}
-SUFFIXES -= {".raw"}  # without a header nothing says how to read it
+SPEECH = READ - {".wv2"}  # the far microphone of WSJ0, beside the near one
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def _walk(folder: Path) -> Iterator[Path]:
             continue
         if path.is_dir() and not path.is_symlink():
             yield from _walk(path)
-        elif path.suffix.lower() in SUFFIXES and path.is_file():
+        elif path.suffix.lower() in SPEECH and path.is_file():
             yield path
 
 

@@ -352,7 +352,7 @@ def test_temporary_files_of_a_killed_run_are_removed(root, made, tmp_path):
 
 def test_two_runs_do_not_make_one_folder(root, tmp_path, capsys):
     arguments = ["--wsj0", root, "--mix-lists", root, "--data-dir", tmp_path, "--jobs", "1"]
-    hold = "import sys, time; from spiking_tasnet.separation.lock import held\n"
+    hold = "import sys, time; from spiking_tasnet.lock import held\n"
     hold += "with held(sys.argv[1], 'wait'): print(flush=True); time.sleep(60)"
     folder = str(tmp_path / "wav8k/min")
     with subprocess.Popen([sys.executable, "-c", hold, folder], stdout=subprocess.PIPE) as other:

@@ -11,12 +11,15 @@ from pathlib import Path
 
 
 @contextmanager
-def held(folder: str | os.PathLike, advice: str) -> Iterator[None]:
+def held(folder: str | os.PathLike, advice: str, who: str = "process") -> Iterator[None]:
     """Hold a folder, which is made if need be, by a lock on `.lock` in it that ends with the process.
+
+    Children that outlive a killed process do not inherit this kind of lock.
 
     Args:
         folder: what no other process may write to meanwhile.
         advice: what to do if one does, for the message.
+        who: does such work, for the message.
 
     Raises:
         ValueError: another process holds it.
@@ -28,6 +31,6 @@ def held(folder: str | os.PathLike, advice: str) -> Iterator[None]:
             fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise ValueError(f"{folder}: another process is at work there; {advice}") from None
+                raise ValueError(f"{folder}: another {who} is at work there; {advice}") from None
             # A file system without locks: nothing can be held there.
         yield
