@@ -10,9 +10,9 @@ from statistics import fmean
 import torch
 from torch import nn
 
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.snn import activation_percentile, convertible_layers
 from spiking_tasnet.snn.convert import measure_activations
-from spiking_tasnet.tables import table
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.networks import load_model

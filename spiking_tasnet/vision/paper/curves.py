@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from spiking_tasnet.files import read_json
-from spiking_tasnet.ptl.curves import mark_conversions, shade_stages, stage_spans
-from spiking_tasnet.tables import table
+from spiking_tasnet.report.curves import mark_conversions, shade_stages, stage_spans
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.paper.published import TABLE1
 from spiking_tasnet.vision.paper.runs import Done, Run, Runs

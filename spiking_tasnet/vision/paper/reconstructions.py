@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from spiking_tasnet.tables import table
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.networks import load_model

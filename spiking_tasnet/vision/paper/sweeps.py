@@ -9,7 +9,7 @@ from statistics import fmean
 
 from matplotlib.ticker import MaxNLocator
 
-from spiking_tasnet.tables import table
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.paper.published import FIG6, FIG6_EPOCHS, FIG6_RATIO, TABLE1
 from spiking_tasnet.vision.paper.runs import Done, Run, Runs

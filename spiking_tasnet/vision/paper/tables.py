@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from statistics import fmean
 
-from spiking_tasnet.tables import table
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.paper.published import TABLE1, TABLE2, TABLE3, TABLE3_ANN
 from spiking_tasnet.vision.paper.runs import Done, Run, Runs
