@@ -20,7 +20,7 @@ from spiking_tasnet.snn.energy import total_cost
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.networks import load_model
-from spiking_tasnet.vision.runs import METHODS
+from spiking_tasnet.vision.train import METHODS
 
 logger = logging.getLogger(__name__)
 TOP = 5
