@@ -21,7 +21,7 @@ from spiking_tasnet.training import loader_faults
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.networks import load_model
-from spiking_tasnet.vision.runs import METHODS
+from spiking_tasnet.vision.train import METHODS
 
 logger = logging.getLogger(__name__)
 TOP = 5

@@ -20,7 +20,7 @@ from spiking_tasnet.report.run_facts import run_facts_by_row
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.corpora import Corpus, read_corpus
 from spiking_tasnet.vision.curves import write_curves
-from spiking_tasnet.vision.runs import METHODS
+from spiking_tasnet.vision.train import METHODS
 
 logger = logging.getLogger(__name__)
 NAMES = {
