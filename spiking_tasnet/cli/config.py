@@ -18,5 +18,5 @@ def run(args: argparse.Namespace) -> None:
         from spiking_tasnet.separation.config import Config
     else:
         from spiking_tasnet.vision.config import Config
-    print(f"# Settings of a {args.kind} experiment and their defaults. `base: FILE` takes those of another YAML first.\n")
+    print(f"# Settings of a {args.kind} experiment, with defaults. `base: FILE` takes those of another YAML first.\n")
     print(documented_yaml(Config()), end="")
