@@ -3,6 +3,7 @@
 files       whole-or-nothing writing
 config      settings from YAML
 config_text the same with defaults and meanings, for people to read
+parameters  what something was made with, against what is asked for now
 yaml_base   a YAML that starts from another one
 yaml_file   YAML without what no person means
 progress    a bar on a terminal, a line now and then elsewhere
@@ -14,6 +15,7 @@ ptl         progressive tandem learning as a Lightning callback
 report      Markdown tables and learning curves, for any recipe
 separation  network, mixing, data, losses, metrics, inference, report
 vision      image networks, their data, the methods compared, report
+stages      numbered stages of the recipes, as commands of `cli`
 cli         the command line over the above
 
 `from spiking_tasnet import Separator` separates recordings in Python.
