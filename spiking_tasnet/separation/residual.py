@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.snn import ConvertibleLayer
-from spiking_tasnet.snn.fold import carries_shortcut, fold_shortcut, folded_weights
+from spiking_tasnet.snn.fold import carries_shortcut, changes_nothing, fold_shortcut, folded_weights, set_folded
 
 
 def residual_layers(network: TasNet) -> list[ConvertibleLayer]:
@@ -36,6 +36,16 @@ def fold_residuals(network: TasNet) -> None:
             fold_shortcut(layer)
 
 
+def hold_folded(network: TasNet) -> None:
+    """Mark the layers, in place, whose batch norm is what folding leaves: models of version 0.1.0 lack the mark.
+
+    Without it these norms would begin to normalise again as soon as the network is trained further.
+    """
+    for layer in residual_layers(network):
+        if layer.role == "analog" and not layer.folded and changes_nothing(layer.norm):
+            set_folded(layer)
+
+
 @torch.no_grad()
 def unfold_residuals(network: TasNet, run: Callable[[], object]) -> None:
     """Make a plain network residual again, in place, to train it further: what `fold_residuals` did, backwards.
@@ -54,6 +64,7 @@ def unfold_residuals(network: TasNet, run: Callable[[], object]) -> None:
         layer.operator.weight.copy_(weight)
         layer.operator.bias.zero_()
         layer.shortcut = True
+        set_folded(layer, False)
         layer.norm.reset_parameters()
         layer.norm.running_var.fill_(1 - layer.norm.eps)
         layer.norm.bias.copy_(bias)
