@@ -10,9 +10,9 @@ from statistics import fmean
 import torch
 from torch import nn
 
-from spiking_tasnet.paper.runs import Done, Run, Runs
-from spiking_tasnet.paper.style import BLUE, ORANGE, VERMILION, Shown, legend, panels
-from spiking_tasnet.paper.summary import told, who
+from spiking_tasnet.paper.runs import FinishedRun, Run, Runs
+from spiking_tasnet.paper.style import BLUE, ORANGE, VERMILION, Rendered, legend, panels
+from spiking_tasnet.paper.summary import mean_and_sd, row_labels
 from spiking_tasnet.snn import activation_percentile, convertible_layers
 from spiking_tasnet.snn.convert import measure_activations
 from spiking_tasnet.tables import table
@@ -79,19 +79,19 @@ def histograms(network: nn.Module, batches: Sequence) -> list[Histogram]:
     return found
 
 
-def show_activations(runs: Runs, done: Sequence[Done]) -> Shown:
+def show_activations(runs: Runs, finished: Sequence[FinishedRun]) -> Rendered:
     """Fig. 1; the picture is of the first seed, whose layers' units the other seeds do not share."""
     found = []
-    for one in done:
-        data = VisionData(runs.data_dir, one.run.config.data, one.run.config.seed)
-        batches = list(islice(data.train_dataloader(), one.run.config.ptl.threshold_batches))
-        found.append(histograms(load_model(one.folder / "model.pt"), batches))
+    for run in finished:
+        data = VisionData(runs.data_dir, run.config.data, run.config.seed)
+        batches = list(islice(data.train_dataloader(), run.config.ptl.threshold_batches))
+        found.append(histograms(load_model(run.folder / "model.pt"), batches))
     rows = [
-        who(one)
+        row_labels(run)
         | {"layer": layer.layer, "low": low, "high": high, "count": count, "silent": layer.silent}
         | {f"percentile_{p:g}": value for p, value in zip(PERCENTILES, layer.percentiles, strict=True)}
         | {"largest": layer.largest}
-        for one, layers in zip(done, found, strict=True)
+        for run, layers in zip(finished, found, strict=True)
         for layer in layers
         for low, high, count in zip(layer.edges, layer.edges[1:], layer.counts, strict=False)
     ]
@@ -100,12 +100,12 @@ def show_activations(runs: Runs, done: Sequence[Done]) -> Shown:
         cells = [[layer.largest for layer in seeds]]
         cells += [[layer.percentiles[index] for layer in seeds] for index in range(len(PERCENTILES))]
         silent = f"{100 * fmean(layer.silent for layer in seeds):.1f}"
-        lines.append([seeds[0].layer, silent, *(told(values, 3) for values in (*cells[1:], cells[0]))])
+        lines.append([seeds[0].layer, silent, *(mean_and_sd(values, 3) for values in (*cells[1:], cells[0]))])
     header = ["layer", "zeros (%)", *(f"{p:g}th percentile" for p in PERCENTILES), "largest"]
-    return Shown(rows, _draw(found[0], runs, done[0]), table(header, lines))
+    return Rendered(rows, _draw(found[0], runs, finished[0]), table(header, lines))
 
 
-def _draw(layers: Sequence[Histogram], runs: Runs, done: Done):
+def _draw(layers: Sequence[Histogram], runs: Runs, run: FinishedRun):
     cols = min((4, 5, 3), key=lambda cols: -len(layers) % cols)  # as few empty places as can be
     n_rows = -(-len(layers) // cols)
     figure, grid = panels(n_rows, cols, 2.6 * cols, 1.0 + 2.3 * n_rows)
@@ -122,7 +122,7 @@ def _draw(layers: Sequence[Histogram], runs: Runs, done: Done):
     for axes in grid.flat[len(layers) :]:
         axes.remove()
     figure.supylabel("neurons x images a bin", fontsize=9)
-    name, seed = done.run.config.model.network, done.run.config.seed
+    name, seed = run.config.model.network, run.config.seed
     title = f"Fig. 1: activations of the ANN {name} on {runs.corpus.corpus}, in each layer's own units, seed {seed}"
     figure.suptitle(title, fontsize=10)
     legend(figure)

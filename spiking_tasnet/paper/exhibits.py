@@ -10,8 +10,8 @@ from pathlib import Path
 from spiking_tasnet.paper.activations import plan_activations, show_activations
 from spiking_tasnet.paper.curves import plan_depth, plan_progress, show_depth, show_progress
 from spiking_tasnet.paper.reconstructions import plan_images, show_images
-from spiking_tasnet.paper.runs import Done, Run, Runs
-from spiking_tasnet.paper.style import Shown, write_picture
+from spiking_tasnet.paper.runs import FinishedRun, Run, Runs
+from spiking_tasnet.paper.style import Rendered, write_picture
 from spiking_tasnet.paper.summary import write_csv
 from spiking_tasnet.paper.sweeps import plan_sweeps, show_sweeps
 from spiking_tasnet.paper.tables import (
@@ -43,7 +43,7 @@ class Exhibit:
 
     told: str
     plan: Callable[[Config, dict[str, tuple]], list[Run]]
-    show: Callable[[Runs, Sequence[Done]], Shown]
+    show: Callable[[Runs, Sequence[FinishedRun]], Rendered]
     needs: str = CLASSIFIER
     options: Mapping[str, tuple] = field(default_factory=dict)
     tested: bool = True

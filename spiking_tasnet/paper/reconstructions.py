@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from spiking_tasnet.paper.published import TABLE3
-from spiking_tasnet.paper.runs import Done, Run, Runs
-from spiking_tasnet.paper.style import Shown
-from spiking_tasnet.paper.summary import mse, told, told_or_not, who
+from spiking_tasnet.paper.runs import FinishedRun, Run, Runs
+from spiking_tasnet.paper.style import Rendered
+from spiking_tasnet.paper.summary import mse, mean_and_sd, number_or_dash, row_labels
 from spiking_tasnet.tables import table
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
@@ -29,29 +29,29 @@ def plan_images(config: Config, chosen: dict[str, tuple]) -> list[Run]:
     return [Run("PTL", "ptl", config)]
 
 
-def show_images(runs: Runs, done: Sequence[Done]) -> Shown:
+def show_images(runs: Runs, finished: Sequence[FinishedRun]) -> Rendered:
     """Fig. 8; the picture is of the first seed, the CSV has the squared error of each image shown for all."""
     rows: list[dict[str, Any]] = []
     figure = None
-    for one in done:
-        index, images, labels = _some_images(runs, one.run.config)
+    for run in finished:
+        index, images, labels = _some_images(runs, run.config)
         with torch.no_grad():
-            made = load_model(one.folder / "model.pt")(images)
+            made = load_model(run.folder / "model.pt")(images)
         errors = (made - images).square().flatten(1).mean(1)
         rows += [
-            who(one) | {"image": int(i), "class": runs.corpus.classes[label], "mse": error}
+            row_labels(run) | {"image": int(i), "class": runs.corpus.classes[label], "mse": error}
             for i, label, error in zip(index, labels, errors.tolist(), strict=True)
         ]
         figure = figure or draw_pairs(images, made, one, runs)
-    steps = done[0].run.config.ptl.num_steps
+    steps = finished[0].run.config.ptl.num_steps
     theirs = TABLE3.get(steps) if runs.corpus.corpus == "mnist" else None
-    shown, whole = [row["mse"] for row in rows], [mse(one) for one in done]
-    lines = [[str(steps), f"{sum(shown) / len(shown):.5f}", told(whole, 5), told_or_not(theirs, 5)]]
+    shown, whole = [row["mse"] for row in rows], [mse(run) for run in finished]
+    lines = [[str(steps), f"{sum(shown) / len(shown):.5f}", mean_and_sd(whole, 5), number_or_dash(theirs, 5)]]
     header = ["N_s", "MSE of the images shown", "MSE of the test set", "paper, test set"]
-    return Shown(rows, figure, table(header, lines))
+    return Rendered(rows, figure, table(header, lines))
 
 
-def draw_pairs(images: Tensor, made: Tensor, done: Done, runs: Runs) -> Figure:
+def draw_pairs(images: Tensor, made: Tensor, run: FinishedRun, runs: Runs) -> Figure:
     """All pairs in one picture, original left and reconstruction right."""
     canvas = pair_canvas(images.numpy(), made.numpy())
     height, width = canvas.shape[:2]
@@ -59,7 +59,7 @@ def draw_pairs(images: Tensor, made: Tensor, done: Done, runs: Runs) -> Figure:
     axes = figure.add_subplot()
     axes.imshow(canvas.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.axis("off")
-    config = done.run.config
+    config = run.config
     title = f"Fig. 8: spiking autoencoder on {runs.corpus.corpus}, $N_s$ = {config.ptl.num_steps}, seed {config.seed}"
     axes.set_title(f"{title}\nof each pair: the original left, its reconstruction right", fontsize=10)
     return figure

@@ -87,7 +87,7 @@ class Runs:
             words.append(f"{config.ptl.weight_bits}bit")
         return self.folder / "-".join([*words, f"seed{config.seed}", digest]) / method
 
-    def obtain(self, runs: Sequence[Run], tested: bool) -> list[Done]:
+    def obtain(self, runs: Sequence[Run], tested: bool) -> list[FinishedRun]:
         """Make what is not there yet, in order, each ANN before what converts it.
 
         Args:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spiking_tasnet.files import whole_file
-from spiking_tasnet.paper.runs import Done
+from spiking_tasnet.paper.runs import FinishedRun
 from spiking_tasnet.paper.summary import spread
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7"
@@ -24,7 +24,7 @@ PAPER_MARKS = PAPER_LINE | {"marker": "D", "markersize": 5, "markerfacecolor": "
 
 
 @dataclass(frozen=True)
-class Shown:
+class Rendered:
     """What an exhibit comes to: rows of its CSV, its picture, and its table in Markdown."""
 
     rows: list[dict[str, Any]]
@@ -56,8 +56,8 @@ def legend(figure: Figure, columns: int = 4) -> None:
 
 def points(
     axes: Axes,
-    groups: Mapping[Any, Sequence[Done]],
-    measure: Callable[[Done], float],
+    groups: Mapping[Any, Sequence[FinishedRun]],
+    measure: Callable[[FinishedRun], float],
     colour: str = BLUE,
     label: str = "here",
 ) -> None:
@@ -65,13 +65,13 @@ def points(
 
     The keys of `groups` name the places on the x axis.
     """
-    values = [[measure(one) for one in done] for done in groups.values()]
+    values = [[measure(run) for run in finished] for done in groups.values()]
     places = range(len(values))
-    several = any(len(some) > 1 for some in values)
+    several = any(len(group) > 1 for group in values)
     axes.errorbar(
         places,
-        [fmean(some) for some in values],
-        yerr=[spread(some) for some in values] if several else None,
+        [fmean(group) for group in values],
+        yerr=[spread(group) for group in values] if several else None,
         color=colour,
         marker="o",
         markersize=5,
@@ -80,7 +80,7 @@ def points(
         label=f"{label}, mean ± s.d. of seeds" if several else label,
     )
     if several:
-        dots = [(place, value) for place, some in zip(places, values, strict=True) for value in some]
+        dots = [(place, value) for place, group in zip(places, values, strict=True) for value in group]
         axes.plot(*zip(*dots, strict=True), color=colour, alpha=0.4, marker=".", linestyle="none", label="each seed")
     axes.set_xticks(list(places), [str(key) for key in groups])
     axes.set_xlim(-0.4, len(values) - 0.6)

@@ -12,13 +12,13 @@ from spiking_tasnet.config import read_config
 from spiking_tasnet.files import read_json, write_json
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.curves import draw_curves
-from spiking_tasnet.vision.evaluate import test_all as evaluate_all
+from spiking_tasnet.vision.evaluate import evaluate_all
 from spiking_tasnet.vision.report import load_experiment, results_markdown
 from spiking_tasnet.vision.train import run_method
 
 SETTINGS = ["model.width=0.2", "data.batch_size=16", "ann.max_epochs=2", "snn.max_epochs=8", "end_to_end.max_epochs=3"]
 SETTINGS += ["ptl.num_steps=8", "ptl.patience=1", "ptl.max_epochs_per_stage=1", "ptl.threshold_batches=2"]
-SETTINGS += ["rivals.rate_steps=80", "rivals.rate_images=8"]
+SETTINGS += ["baselines.rate_steps=80", "baselines.rate_images=8"]
 
 
 AUTOENCODER = ["model.network=autoencoder", "ptl.weight_bits=6", "ptl.fan_in=50", "data.limit_test=12"]
@@ -203,14 +203,14 @@ def lines_of(figure):
     return axes, {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
 
 
-def test_curves_run_through_ann_and_ptl_and_rivals_start_where_they_do():
+def test_curves_run_through_ann_and_ptl_and_baselines_start_where_they_do():
     histories = {"ann": epochs(3), "ptl": [*epochs(2, 1), *epochs(1, 2)], "tandem": epochs(8)}
     axes, lines = lines_of(draw_curves(histories, [], read_config(Config, None)))
     assert [x for x, _ in lines["ANN, then PTL"]] == [1, 2, 3, 4, 5, 6]
     assert lines["ANN, then PTL"][0] == [1, 50]
     assert [x for x, _ in lines["tandem, end to end"]] == list(range(1, 9))
     assert len(axes.patches) == 2 and axes.get_xlim() == (0.5, 8.5)
-    axes, lines = lines_of(draw_curves(histories, [], read_config(Config, None, ["rivals.pretrained=true"])))
+    axes, lines = lines_of(draw_curves(histories, [], read_config(Config, None, ["baselines.pretrained=true"])))
     assert [x for x, _ in lines["tandem, end to end"]] == list(range(4, 12))
     assert axes.get_xlim() == (0.5, 11.5)
 
