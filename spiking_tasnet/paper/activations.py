@@ -13,9 +13,9 @@ from torch import nn
 from spiking_tasnet.paper.runs import FinishedRun, Run, Runs
 from spiking_tasnet.paper.style import BLUE, ORANGE, VERMILION, Rendered, legend, panels
 from spiking_tasnet.paper.summary import mean_and_sd, row_labels
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.snn import activation_percentile, convertible_layers
 from spiking_tasnet.snn.convert import measure_activations
-from spiking_tasnet.tables import table
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.networks import load_model

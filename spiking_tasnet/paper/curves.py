@@ -16,8 +16,8 @@ from spiking_tasnet.paper.published import TABLE1
 from spiking_tasnet.paper.runs import FinishedRun, Run, Runs
 from spiking_tasnet.paper.style import BLUE, COLOURS, Rendered, legend, level, panels
 from spiking_tasnet.paper.summary import accuracy, by_label, epochs, mean_and_sd, number_or_dash, row_labels
-from spiking_tasnet.ptl.curves import mark_conversions, shade_stages, stage_spans
-from spiking_tasnet.tables import table
+from spiking_tasnet.report.curves import mark_conversions, shade_stages, stage_spans
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
 
 Row = dict[str, float]

@@ -14,7 +14,7 @@ from spiking_tasnet.paper.published import TABLE3
 from spiking_tasnet.paper.runs import FinishedRun, Run, Runs
 from spiking_tasnet.paper.style import Rendered
 from spiking_tasnet.paper.summary import mse, mean_and_sd, number_or_dash, row_labels
-from spiking_tasnet.tables import table
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.networks import load_model

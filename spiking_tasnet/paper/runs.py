@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from spiking_tasnet.files import read_json, write_json
-from spiking_tasnet.ptl.resume import remove_checkpoints
+from spiking_tasnet.training.checkpoint import remove_checkpoints
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.corpora import read_corpus
 from spiking_tasnet.vision.deciding import deciding, needs_ann

@@ -32,7 +32,7 @@ from spiking_tasnet.paper.summary import (
     mean_and_sd,
     number_or_dash,
 )
-from spiking_tasnet.tables import table
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from tiny_training import PowerCut, assert_same_state
 
 from spiking_tasnet.config import read_config
 from spiking_tasnet.files import read_json
-from spiking_tasnet.ptl import fit
 from spiking_tasnet.snn import Constraints, check_export, convertible_layers, export_network
+from spiking_tasnet.training import fit
 from spiking_tasnet.vision import train
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.networks import load_model
