@@ -20,8 +20,8 @@ from spiking_tasnet.snn.energy import total_cost
 from spiking_tasnet.training import loader_faults
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
-from spiking_tasnet.vision.networks import load_model
 from spiking_tasnet.vision.methods import METHODS
+from spiking_tasnet.vision.networks import load_model
 
 logger = logging.getLogger(__name__)
 TOP = 5

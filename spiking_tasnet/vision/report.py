@@ -216,7 +216,14 @@ def layer_table(method: str, layers: Sequence[Mapping[str, Any]]) -> str:
         + [number(layer["spikes_per_neuron"], 2), f"{100 * layer['firing_rate']:.1f}"]
         for layer in layers
     ]
-    header = [f"layer ({METHODS[method].label})", "role", "ANN MACs (M)", "SynOps (M)", "spikes a neuron", "firing rate (%)"]
+    header = [
+        f"layer ({METHODS[method].label})",
+        "role",
+        "ANN MACs (M)",
+        "SynOps (M)",
+        "spikes a neuron",
+        "firing rate (%)",
+    ]
     return table(header, rows, text_columns=2)
 
 

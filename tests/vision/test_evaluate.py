@@ -8,7 +8,7 @@ from torch import nn
 from spiking_tasnet.files import read_json
 from spiking_tasnet.snn import ConvertibleLayer, convert
 from spiking_tasnet.vision import evaluate
-from spiking_tasnet.vision.config import Config, DataConfig, ModelConfig, BaselineConfig, TrainConfig
+from spiking_tasnet.vision.config import BaselineConfig, Config, DataConfig, ModelConfig, TrainConfig
 from spiking_tasnet.vision.evaluate import Scores
 from spiking_tasnet.vision.train import run_method
 
