@@ -96,7 +96,7 @@ def _told(error: BaseException) -> str | None:
         memory = "out of memory" in str(error) or "t allocate memory" in str(error)
         return f"out of memory ({str(error).splitlines()[0]})" if memory else None
     if isinstance(error, ImportError):
-        return f"{error}; install the packages of setup.py (tools/env.sh makes an environment that has them)"
+        return f"{error}; install the packages of pyproject.toml (tools/env.sh makes an environment that has them)"
     return str(error) if isinstance(error, ValueError | TypeError | OSError) else None
 
 
