@@ -2,6 +2,8 @@
 
 files       whole-or-nothing writing
 config      settings from YAML
+config_text the same with defaults and meanings, for people to read
+yaml_base   a YAML that starts from another one
 yaml_file   YAML without what no person means
 progress    a bar on a terminal, a line now and then elsewhere
 model_file  a trained network in one file
