@@ -17,7 +17,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["spiking_tasnet", "spiking_tasnet.*"]),
-    package_data={"spiking_tasnet.snn.kernels": ["*.c"]},
+    package_data={"spiking_tasnet.snn.kernels": ["*.c"], "spiking_tasnet.models": ["*.pt", "README.md"]},
     install_requires=[
         # torchaudio's last release is 2.11. It names no torch in its requirements, so pip would pair it with any;
         # it is known to load here beside torch 2.11 (its own) and 2.12. Raise the bound after trying the next one.

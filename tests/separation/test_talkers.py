@@ -200,3 +200,17 @@ def test_a_training_starts_from_a_model(data_dir, tmp_path, capsys):
         assert (again(mixture) - first(mixture)).norm() < 0.1 * first(mixture).norm()
     assert train("train", data_dir, tmp_path / "other", "--init", str(model), "--set", "model.hid_chan=12") == 1
     assert "--init takes an ANN of these sizes" in capsys.readouterr().err
+
+
+def test_training_and_conversion_take_the_ann_of_a_packed_file(data_dir, tmp_path, capsys):
+    assert train("train", data_dir, tmp_path / "first") == 0
+    ann, snn = (load_model(tmp_path / "first/ann/model.pt") for _ in range(2))
+    convert(snn, lambda: snn(torch.randn(2, 4000)), num_steps=4, constraints=Constraints(weight_bits=8))
+    packed = tmp_path / "talkers.pt"
+    pack(packed, snn, ann, {})
+    assert train("train", data_dir, tmp_path / "exp", "--init", str(packed), "--set", "ann.lr=1e-12") == 0
+    assert train("convert", data_dir, tmp_path / "exp2", "--ann", str(packed)) == 0
+    assert load_model(tmp_path / "exp2/snn/model.pt").is_spiking
+    save_model(tmp_path / "snn.pt", snn)
+    assert train("convert", data_dir, tmp_path / "exp3", "--ann", str(tmp_path / "snn.pt")) == 1
+    assert "a spiking network found, an ANN expected" in capsys.readouterr().err
