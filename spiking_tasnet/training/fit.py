@@ -1,0 +1,112 @@
+"""One Lightning trainer for every training of the recipes: resume, progress bar, history."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from spiking_tasnet.memory import keep_freed_memory
+from spiking_tasnet.training.checkpoint import EpochCheckpoint, find_checkpoint
+from spiking_tasnet.training.history import History
+from spiking_tasnet.training.loaders import LoaderTerminated, loader_faults, sigterm_to_all
+
+logger = logging.getLogger(__name__)
+
+
+def fit(
+    module: pl.LightningModule,
+    data: pl.LightningDataModule,
+    out: Path,
+    callbacks: list[pl.Callback],
+    *,
+    metrics: Sequence[str],
+    describe: Callable[[dict[str, Any]], str],
+    max_epochs: int,
+    clip_norm: float | None = None,
+    precision: str = "32-true",
+) -> dict[str, Any]:
+    """Train `module` in the folder `out`; a run that was interrupted there goes on.
+
+    Args:
+        module: logs `metrics`.
+        data: loaders.
+        out: gets history.csv and last.ckpt, and the checkpoint of the epoch before.
+        callbacks: whose state a resumed run takes up.
+        metrics: columns of the history.
+        describe: a row of the history in words.
+        max_epochs: end at the latest after this many.
+        clip_norm: gradient norm limit; None for none.
+        precision: Lightning's, or ``auto``.
+
+    Returns:
+        `epochs` and `hours` of the training, and the number of `parameters`.
+
+    Raises:
+        KeyboardInterrupt: the user stopped it; the next call goes on.
+        SystemExit: with code 143, a SIGTERM did; the next call goes on too.
+        ValueError: an item that a loader process cannot read, or no checkpoint there is whole.
+        OSError: loader processes lack shared memory.
+    """
+    keep_freed_memory()
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint, history = out / "last.ckpt", History(out / "history.csv", metrics, describe)
+    going_on = find_checkpoint(checkpoint)
+    bar = sys.stderr.isatty()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
+        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+        trainer = pl.Trainer(
+            max_epochs=max_epochs,
+            gradient_clip_val=clip_norm,
+            precision=best_precision(precision),
+            accelerator="auto",
+            callbacks=[*callbacks, history, *([TQDMProgressBar()] if bar else []), EpochCheckpoint(checkpoint)],
+            enable_progress_bar=bar,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            logger=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        if going_on:
+            logger.info("going on from %s", going_on)
+        try:
+            with loader_faults(), sigterm_to_all():
+                trainer.fit(module, data, ckpt_path=str(going_on) if going_on else None, weights_only=True)
+        except SIGTERMException:  # Lightning's exit code would be 0, as of a training that is done
+            raise SystemExit(128 + signal.SIGTERM) from None
+        except SystemExit as end:  # so Lightning ends on Ctrl-C, with the exit code of a failure
+            if end.code != 1 or not trainer.interrupted:
+                raise
+        except Exception as error:  # the signal may have reached the loader processes first
+            if trainer.received_sigterm or isinstance(error, LoaderTerminated):
+                raise SystemExit(128 + signal.SIGTERM) from None
+            raise
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return {
+        "hours": round(sum(row["seconds"] for row in history.rows) / 3600, 4),
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "epochs": len(history.rows),
+    }
+
+
+def best_precision(wanted: str) -> str:
+    """Lightning's name of the precision; ``auto`` takes bfloat16 where it is computed natively, half the time there."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    abilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return "bf16-mixed" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else "32-true"

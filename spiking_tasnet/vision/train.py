@@ -1,0 +1,163 @@
+"""One training of an experiment: the ANN, its conversion, or a method compared. Each leaves a folder of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from functools import partial
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from spiking_tasnet.files import write_json
+from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning
+from spiking_tasnet.snn import Constraints, convert
+from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS
+from spiking_tasnet.training import BestState, claimed, fingerprint, fit, loader_faults, run_facts
+from spiking_tasnet.vision.config import Config, TrainConfig
+from spiking_tasnet.vision.data import VisionData
+from spiking_tasnet.vision.deciding import deciding, needs_ann
+from spiking_tasnet.vision.module import VisionModule
+from spiking_tasnet.vision.networks import build_network, load_model, save_model
+
+logger = logging.getLogger(__name__)
+METHODS = {
+    "ann": "analog network",
+    "ptl": "progressive tandem learning",
+    "tandem": "end-to-end tandem learning",
+    "surrogate": "surrogate gradient through time, IF neurons",
+    "lif": "surrogate gradient through time, LIF neurons",
+    "rate": "rate-coded conversion",
+    "primitive": "conversion without training",
+}
+THRESHOLD_BATCHES = 10  # of conversions that do not train: as many images as set thresholds in the literature
+
+
+def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: Path | None = None) -> Path:
+    """Train or convert by one method; an interrupted run goes on.
+
+    Args:
+        method: of `METHODS`.
+        config: the experiment.
+        data_dir: what stage 0 made.
+        exp_dir: the result goes to `exp_dir/<method>`.
+        ann: the ANN that is converted, `exp_dir/ann/model.pt` by default.
+
+    Returns:
+        The path of the model.
+
+    Raises:
+        FileNotFoundError: no ANN where the method converts one, or stage 0 did not run.
+        ValueError: an unknown method; the ANN is another than the configuration says; the epochs did not suffice;
+            another training is at work in `exp_dir/<method>`, or was, with other settings, data or ANN.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} found, one of {', '.join(METHODS)} expected")
+    pl.seed_everything(config.seed, verbose=False)
+    data = VisionData(data_dir, config.data, config.seed)
+    out = exp_dir / method
+    arguments = dataclasses.asdict(config.model) | {
+        "name": config.model.network,
+        "image": list(data.corpus.image),
+        "n_classes": len(data.corpus.classes),
+    }
+    del arguments["network"]
+    origin = {"data": _data_fingerprint(data)}
+    if needs_ann(method, config):
+        network = _trained_ann(ann or exp_dir / "ann" / "model.pt", arguments)
+        origin["ANN"] = fingerprint(network)
+    else:
+        network = build_network(**arguments | {"image": data.corpus.image})
+    with claimed(out, config, partial(deciding, method), origin):
+        facts = run_facts(config.seed) | {"train_images": len(data.train_index), "method": method}
+        if method in ("rate", "primitive"):
+            facts |= _convert_only(method, config, network, data)
+        else:
+            facts |= _train(method, config, network, data, out, config.model.network == "autoencoder")
+        write_json(out / "run.json", facts, durable=True)
+        save_model(out / "model.pt", network.eval(), arguments)
+    logger.info("%s written", out / "model.pt")
+    return out / "model.pt"
+
+
+def _data_fingerprint(data: VisionData) -> str:
+    """A digest of what is trained on, wherever it lies."""
+    facts = dataclasses.asdict(data.corpus)
+    del facts["folder"]
+    return fingerprint(json.dumps(facts, sort_keys=True))
+
+
+def _trained_ann(path: Path, arguments: dict) -> nn.Module:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no trained ANN; run stage 1 (method ann) first")
+    network = load_model(path)
+    fresh = build_network(**arguments | {"image": tuple(arguments["image"])})
+    shapes = [{key: value.shape for key, value in net.named_parameters()} for net in (network, fresh)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"{path}: an ANN of other sizes found than the configuration says; run stage 1 again")
+    return network
+
+
+def _train(
+    method: str, config: Config, network: nn.Module, data: VisionData, out: Path, reconstruct: bool
+) -> dict[str, object]:
+    schedule: TrainConfig = {"ann": config.ann, "ptl": config.snn}.get(method, config.end_to_end)
+    module = VisionModule(network.train(), schedule, reconstruct=reconstruct)
+    ptl = ProgressiveTandemLearning(config.ptl)
+    callbacks: list[pl.Callback]
+    if method == "ann":
+        callbacks = [BestState()]
+    elif method == "ptl":
+        callbacks = [ptl]
+    else:
+        settings = config.ptl.settings(
+            "tandem" if method == "tandem" else "surrogate",
+            decay=config.rivals.lif_decay if method == "lif" else 1.0,
+            fold=config.rivals.pretrained,
+            constraints=Constraints(),
+        )
+        callbacks = [EndToEnd(settings), BestState()]
+    facts = fit(
+        module,
+        data,
+        out,
+        callbacks,
+        metrics=module.metrics,
+        describe=module.describe,
+        max_epochs=schedule.max_epochs,
+        precision=schedule.precision,
+    )
+    if method == "ptl":
+        if not ptl.finished:
+            raise ValueError(
+                f"{len(ptl.records)} PTL stages begun when snn.max_epochs = {schedule.max_epochs} were over, all "
+                "expected to end; raise it, or lower ptl.patience or set ptl.max_epochs_per_stage, and run again"
+            )
+        stages = [vars(record) | {"layer": record.layer.removeprefix("network.")} for record in ptl.records]
+        write_json(out / "stages.json", stages, durable=True)
+    return facts
+
+
+def _convert_only(method: str, config: Config, network: nn.Module, data: VisionData) -> dict[str, object]:
+    with loader_faults():
+        batches = [batch for batch, _ in zip(data.train_dataloader(), range(THRESHOLD_BATCHES), strict=False)]
+
+    def run() -> None:
+        for images, _ in batches:
+            network(images)
+
+    with torch.no_grad():
+        if method == "primitive":
+            convert(network, run, config.ptl.settings())
+        else:
+            convert(
+                network,
+                run,
+                config.ptl.settings("rate", constraints=Constraints()),
+                percentile=config.rivals.rate_percentile,
+                num_steps=MAX_PACKED_STEPS,
+            )
+    return {"epochs": 0}
