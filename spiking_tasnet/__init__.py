@@ -13,6 +13,7 @@ training    fitting with exact resume, history, checkpoints, provenance
 ptl         progressive tandem learning as a Lightning callback
 report      Markdown tables and learning curves, for any recipe
 separation  network, mixing, data, losses, metrics, inference, report
+models      the network that is shipped
 vision      image networks, their data, the methods compared, report
 cli         the command line over the above
 
