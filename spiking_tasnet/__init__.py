@@ -4,11 +4,12 @@ files       whole-or-nothing writing
 config      settings from YAML
 yaml_file   YAML without what no person means
 progress    a bar on a terminal, a line now and then elsewhere
-tables      Markdown tables of reports
 model_file  a trained network in one file
 plain_file  files of tensors, checked before they are loaded
 snn         spikes, integrate-and-fire layers, coding, thresholds, conversion, cost, kernels
+training    fitting with exact resume, history, checkpoints, provenance
 ptl         progressive tandem learning as a Lightning callback
+report      Markdown tables and learning curves, for any recipe
 separation  network, mixing, data, losses, metrics, inference, report
 vision      image networks, their data, the methods compared, report
 cli         the command line over the above

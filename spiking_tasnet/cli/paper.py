@@ -12,7 +12,7 @@ OPTIONS = ("bits", "num_steps", "patiences", "networks")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from spiking_tasnet.vision.paper import EXHIBITS
+    from spiking_tasnet.paper import EXHIBITS
 
     told = "; ".join(f"{name}: {exhibit.told}" for name, exhibit in EXHIBITS.items())
     parser.add_argument("name", metavar="NAME", choices=EXHIBITS, help=told)
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
     from spiking_tasnet.vision.config import Config
 
     config = prepare(args, Config)
-    from spiking_tasnet.vision.paper import make
+    from spiking_tasnet.paper import make
 
     chosen = {name: value for name in OPTIONS if (value := getattr(args, name)) is not None}
     print(make(args.name, config, args.data, args.out, args.seeds or (config.seed,), chosen))

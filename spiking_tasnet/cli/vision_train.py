@@ -9,7 +9,7 @@ from spiking_tasnet.cli.experiment import add_folder, add_options, prepare
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from spiking_tasnet.vision.runs import METHODS
+    from spiking_tasnet.vision.train import METHODS
 
     told = "; ".join(f"{method}: {what}" for method, what in METHODS.items())
     parser.add_argument("--method", required=True, choices=METHODS, help=told)
@@ -22,6 +22,6 @@ def run(args: argparse.Namespace) -> None:
     from spiking_tasnet.vision.config import Config
 
     config = prepare(args, Config)
-    from spiking_tasnet.vision.runs import run_method
+    from spiking_tasnet.vision.train import run_method
 
     print(run_method(args.method, config, args.data, args.exp))

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from spiking_tasnet.ptl.best_state import copied_state
 from spiking_tasnet.ptl.config import PTLConfig
 from spiking_tasnet.ptl.freeze import below, freeze
 from spiking_tasnet.ptl.frozen_cache import FrozenCache
@@ -16,6 +15,7 @@ from spiking_tasnet.ptl.schedule import JOINT, Patience, StageRecord
 from spiking_tasnet.ptl.steps import run_training_batches, validate
 from spiking_tasnet.snn.convert import convert_layer, evaluating
 from spiking_tasnet.snn.network import convertible_layers, execution_order
+from spiking_tasnet.training.best_state import copied_state
 
 logger = logging.getLogger(__name__)
 

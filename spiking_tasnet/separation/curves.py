@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from spiking_tasnet.files import whole_file
-from spiking_tasnet.ptl import curves
+from spiking_tasnet.report import curves
 from spiking_tasnet.separation.results import Epoch
 
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
-from spiking_tasnet.ptl.muon import Muon
 from spiking_tasnet.ptl.spike_penalty import spikes_per_neuron, trained_spikes
 from spiking_tasnet.separation.config import TrainConfig
 from spiking_tasnet.separation.losses import pit_si_sdr
 from spiking_tasnet.separation.network import TasNet
+from spiking_tasnet.training.muon import Muon
 
 
 class SeparationModule(pl.LightningModule):

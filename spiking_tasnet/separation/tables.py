@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from spiking_tasnet.report.markdown import assumed_costs, difference, number, stage_table, table
+from spiking_tasnet.report.run_facts import run_table, without_places
 from spiking_tasnet.separation.results import GROUPS, Experiment, Summary
-from spiking_tasnet.tables import assumed_costs, difference, number, run_table, stage_table, table, without_places
 
 __all__ = ["DECIMALS", "METRIC_NAMES", "SYSTEM_NAMES", "TABLE_METRICS", "number", "results_markdown", "without_places"]
 

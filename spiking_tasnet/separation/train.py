@@ -11,21 +11,14 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
 from spiking_tasnet.files import write_json
-from spiking_tasnet.ptl import (
-    BestState,
-    MovingAverage,
-    ProgressiveTandemLearning,
-    claimed,
-    fingerprint,
-    fit,
-    run_facts,
-)
-from spiking_tasnet.ptl.claim import outcome_settings
+from spiking_tasnet.ptl import ProgressiveTandemLearning
 from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.module import SeparationModule
 from spiking_tasnet.separation.network import TasNet, load_model, save_model
 from spiking_tasnet.separation.residual import add_residuals, fold_residuals, unfold_residuals
+from spiking_tasnet.training import BestState, MovingAverage, claimed, fingerprint, fit, run_facts
+from spiking_tasnet.training.claim import outcome_settings
 
 logger = logging.getLogger(__name__)
 INIT_BATCHES = 20  # of training, that batch norms get their statistics from where residual connections are unfolded

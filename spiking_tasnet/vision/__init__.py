@@ -9,10 +9,9 @@ config        an experiment's settings
 networks      the paper's networks as convertible layers
 module        the LightningModule
 deciding      which settings decide which result
-runs          stages 1 to 3: the ANN, its conversion, the methods compared
+train         stages 1 to 3: the ANN, its conversion, the methods compared
 
 Results:
 evaluate      stage 4: scores, operations
 report        stage 5: tables; curves: learning curves
-paper         the paper's tables and figures
 """

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from spiking_tasnet.files import whole_file
-from spiking_tasnet.ptl import curves
+from spiking_tasnet.report import curves
 from spiking_tasnet.vision.config import Config
 
 History = Sequence[Mapping[str, float]]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from spiking_tasnet.ptl.sampler import EpochSampler
+from spiking_tasnet.training.sampler import EpochSampler
 from spiking_tasnet.vision.config import DataConfig
 from spiking_tasnet.vision.corpora import Corpus, read_corpus, torchvision
 

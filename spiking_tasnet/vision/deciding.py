@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spiking_tasnet.ptl.claim import outcome_settings
+from spiking_tasnet.training.claim import outcome_settings
 from spiking_tasnet.vision.config import Config
 
 END_TO_END = ("tandem", "surrogate", "lif")  # all layers at once

@@ -14,13 +14,14 @@ from torch.nn import functional as F
 from spiking_tasnet.config import read_config
 from spiking_tasnet.files import read_json, write_json
 from spiking_tasnet.progress import track
-from spiking_tasnet.ptl import loader_faults, simulate_rate
+from spiking_tasnet.ptl import simulate_rate
 from spiking_tasnet.snn import convertible_layers, record_cost
 from spiking_tasnet.snn.energy import total_cost
+from spiking_tasnet.training import loader_faults
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.networks import load_model
-from spiking_tasnet.vision.runs import METHODS
+from spiking_tasnet.vision.train import METHODS
 
 logger = logging.getLogger(__name__)
 TOP = 5

@@ -15,11 +15,12 @@ from typing import Any
 
 from spiking_tasnet.config import read_config
 from spiking_tasnet.files import read_json, write_text
-from spiking_tasnet.tables import assumed_costs, difference, number, run_facts_by_row, stage_table, table
+from spiking_tasnet.report.markdown import assumed_costs, difference, number, stage_table, table
+from spiking_tasnet.report.run_facts import run_facts_by_row
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.corpora import Corpus, read_corpus
 from spiking_tasnet.vision.curves import write_curves
-from spiking_tasnet.vision.runs import METHODS
+from spiking_tasnet.vision.train import METHODS
 
 logger = logging.getLogger(__name__)
 NAMES = {

@@ -8,9 +8,10 @@ import torch
 from tiny_training import Classifier, PowerCut, assert_same_state, data, fit, mlp, pretrained, trainer
 from torch import nn
 
-from spiking_tasnet.ptl import EpochCheckpoint, ProgressiveTandemLearning, PTLConfig
+from spiking_tasnet.ptl import ProgressiveTandemLearning, PTLConfig
 from spiking_tasnet.snn import Constraints, ConvertibleLayer, convertible_layers
 from spiking_tasnet.snn.constraints import violations
+from spiking_tasnet.training import EpochCheckpoint
 
 
 def cnn():

@@ -6,10 +6,11 @@ import torch
 from tiny_training import Classifier, PowerCut, assert_same_state, data, fit, mlp, pretrained, trainer
 from torch import nn
 
-from spiking_tasnet.ptl import BestState, EndToEnd, EpochCheckpoint
+from spiking_tasnet.ptl import EndToEnd
 from spiking_tasnet.ptl.end_to_end import calibrate_norms
 from spiking_tasnet.ptl.steps import validate
 from spiking_tasnet.snn import ConvertibleLayer, Spikes, SpikingSettings, convertible_layers
+from spiking_tasnet.training import BestState, EpochCheckpoint
 
 METHODS = {
     "tandem": ("tandem", 1.0, ["encoding", "spiking"]),

@@ -4,9 +4,10 @@ import pytest
 import torch
 from tiny_training import Classifier, PowerCut, assert_same_state, fit, mlp, pretrained
 
-from spiking_tasnet.ptl import EpochCheckpoint, ProgressiveTandemLearning, PTLConfig
+from spiking_tasnet.ptl import ProgressiveTandemLearning, PTLConfig
 from spiking_tasnet.ptl.spike_penalty import spikes_per_neuron, trained_spikes
 from spiking_tasnet.snn import Spikes, convert, convertible_layers, record_cost
+from spiking_tasnet.training import EpochCheckpoint
 
 CONFIG = PTLConfig(num_steps=8, patience=1, max_epochs_per_stage=1, joint_epochs=3)
 

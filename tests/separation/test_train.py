@@ -15,7 +15,6 @@ import torch
 from tiny_corpus import write_corpus
 
 from spiking_tasnet.cli.main import main
-from spiking_tasnet.ptl import loader_faults
 from spiking_tasnet.separation.audio import read_mono, write_audio
 from spiking_tasnet.separation.config import DataConfig
 from spiking_tasnet.separation.data import SeparationData
@@ -23,6 +22,7 @@ from spiking_tasnet.separation.kaldi import read_data_dir
 from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 from spiking_tasnet.separation.network import load_model
 from spiking_tasnet.snn import convertible_layers
+from spiking_tasnet.training import loader_faults
 
 CONFIG = """
 model: {n_filters: 16, kernel_size: 16, stride: 8, bn_chan: 8, hid_chan: 8, n_blocks: 2}

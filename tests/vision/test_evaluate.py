@@ -10,7 +10,7 @@ from spiking_tasnet.snn import ConvertibleLayer, convert
 from spiking_tasnet.vision import evaluate
 from spiking_tasnet.vision.config import Config, DataConfig, ModelConfig, RivalConfig, TrainConfig
 from spiking_tasnet.vision.evaluate import Scores
-from spiking_tasnet.vision.runs import run_method
+from spiking_tasnet.vision.train import run_method
 
 
 def test_top_1_and_top_5_by_hand():

@@ -14,7 +14,7 @@ from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.curves import draw_curves
 from spiking_tasnet.vision.evaluate import test_all as evaluate_all
 from spiking_tasnet.vision.report import load_experiment, results_markdown
-from spiking_tasnet.vision.runs import run_method
+from spiking_tasnet.vision.train import run_method
 
 SETTINGS = ["model.width=0.2", "data.batch_size=16", "ann.max_epochs=2", "snn.max_epochs=8", "end_to_end.max_epochs=3"]
 SETTINGS += ["ptl.num_steps=8", "ptl.patience=1", "ptl.max_epochs_per_stage=1", "ptl.threshold_batches=2"]

@@ -12,7 +12,7 @@ import torch
 from tiny_training import assert_same_state
 
 from spiking_tasnet.files import remove_leftovers
-from spiking_tasnet.ptl.resume import find_checkpoint
+from spiking_tasnet.training.checkpoint import find_checkpoint
 
 # Trains in each of the folders that are given as FOLDER:NUMBER:WHERE, in a process of its own that knows torch already.
 # It kills itself at the rename of that number to a checkpoint (from 1; 0 for never), or in the middle of writing it.
@@ -22,7 +22,7 @@ import pytorch_lightning as pl
 import torch
 from pathlib import Path
 from tiny_training import Classifier, data, mlp
-from spiking_tasnet.ptl import BestState, fit
+from spiking_tasnet.training import BestState, fit
 
 def train(out, number, where):
     counted, replace, save = [], os.replace, pl.Trainer.save_checkpoint

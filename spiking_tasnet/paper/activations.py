@@ -10,15 +10,15 @@ from statistics import fmean
 import torch
 from torch import nn
 
+from spiking_tasnet.paper.runs import Done, Run, Runs
+from spiking_tasnet.paper.style import BLUE, ORANGE, VERMILION, Shown, legend, panels
+from spiking_tasnet.paper.summary import told, who
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.snn import activation_percentile, convertible_layers
 from spiking_tasnet.snn.convert import measure_activations
-from spiking_tasnet.tables import table
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.networks import load_model
-from spiking_tasnet.vision.paper.runs import Done, Run, Runs
-from spiking_tasnet.vision.paper.style import BLUE, ORANGE, VERMILION, Shown, legend, panels
-from spiking_tasnet.vision.paper.summary import told, who
 
 BINS = 60
 PERCENTILES = (99.0, 99.9)  # the two that the paper names (section 3.3)

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from spiking_tasnet.files import read_json, write_json
-from spiking_tasnet.ptl.resume import remove_checkpoints
+from spiking_tasnet.training.checkpoint import remove_checkpoints
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.corpora import read_corpus
 from spiking_tasnet.vision.deciding import deciding, needs_ann
 from spiking_tasnet.vision.evaluate import test_method
-from spiking_tasnet.vision.runs import run_method
+from spiking_tasnet.vision.train import run_method
 
 logger = logging.getLogger(__name__)
 

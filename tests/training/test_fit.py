@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from tiny_training import Classifier, data, mlp
 
-from spiking_tasnet.ptl.fit import fit
+from spiking_tasnet.training.fit import fit
 
 
 class Stop(pl.Callback):

@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spiking_tasnet.vision.config import Config
-from spiking_tasnet.vision.networks import NETWORKS
-from spiking_tasnet.vision.paper.activations import plan_activations, show_activations
-from spiking_tasnet.vision.paper.curves import plan_depth, plan_progress, show_depth, show_progress
-from spiking_tasnet.vision.paper.reconstructions import plan_images, show_images
-from spiking_tasnet.vision.paper.runs import Done, Run, Runs
-from spiking_tasnet.vision.paper.style import Shown, write_picture
-from spiking_tasnet.vision.paper.summary import write_csv
-from spiking_tasnet.vision.paper.sweeps import plan_sweeps, show_sweeps
-from spiking_tasnet.vision.paper.tables import (
+from spiking_tasnet.paper.activations import plan_activations, show_activations
+from spiking_tasnet.paper.curves import plan_depth, plan_progress, show_depth, show_progress
+from spiking_tasnet.paper.reconstructions import plan_images, show_images
+from spiking_tasnet.paper.runs import Done, Run, Runs
+from spiking_tasnet.paper.style import Shown, write_picture
+from spiking_tasnet.paper.summary import write_csv
+from spiking_tasnet.paper.sweeps import plan_sweeps, show_sweeps
+from spiking_tasnet.paper.tables import (
     plan_bits,
     plan_methods,
     plan_steps,
@@ -24,6 +22,8 @@ from spiking_tasnet.vision.paper.tables import (
     show_methods,
     show_steps,
 )
+from spiking_tasnet.vision.config import Config
+from spiking_tasnet.vision.networks import NETWORKS
 
 CLASSIFIER, AUTOENCODER = "a classifier", "autoencoder"
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spiking_tasnet.ptl.muon import Muon, orthogonalised
+from spiking_tasnet.training.muon import Muon, orthogonalised
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (16, 96), (96, 16)])

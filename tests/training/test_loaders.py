@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from spiking_tasnet.ptl.loaders import loader_faults
+from spiking_tasnet.training.loaders import loader_faults
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 
@@ -47,7 +47,7 @@ KILLED = """
 import os, signal
 import torch
 from torch.utils.data import DataLoader
-from spiking_tasnet.ptl.loaders import loader_faults
+from spiking_tasnet.training.loaders import loader_faults
 
 class Killed(torch.utils.data.Dataset):
     def __len__(self):
@@ -81,7 +81,7 @@ SMALL = 'mount -t tmpfs -o size=512k tmpfs /dev/shm && exec "$@"'
 READ = """
 import torch
 from torch.utils.data import DataLoader
-from spiking_tasnet.ptl.loaders import loader_faults
+from spiking_tasnet.training.loaders import loader_faults
 try:
     with loader_faults():
         for batch in DataLoader(torch.zeros(8, 400_000), num_workers=1, batch_size=2):

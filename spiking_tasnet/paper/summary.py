@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from spiking_tasnet.files import whole_file
-from spiking_tasnet.vision.paper.runs import Done
+from spiking_tasnet.paper.runs import Done
 
 COSTS = ("ann_macs", "snn_macs", "driven_macs", "synops", "synops_ratio", "energy_ratio", "neuron_updates")
 NO_NUMBER = "–"

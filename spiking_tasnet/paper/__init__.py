@@ -12,6 +12,6 @@ sweeps           Fig. 6
 reconstructions  Fig. 8
 """
 
-from spiking_tasnet.vision.paper.exhibits import EXHIBITS, make
+from spiking_tasnet.paper.exhibits import EXHIBITS, make
 
 __all__ = ["EXHIBITS", "make"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-from spiking_tasnet.ptl.moving_average import MovingAverage
+from spiking_tasnet.training.moving_average import MovingAverage
 
 
 def copied_state(module: pl.LightningModule) -> dict[str, Any]:

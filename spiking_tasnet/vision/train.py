@@ -13,18 +13,10 @@ import torch
 from torch import nn
 
 from spiking_tasnet.files import write_json
-from spiking_tasnet.ptl import (
-    BestState,
-    EndToEnd,
-    ProgressiveTandemLearning,
-    claimed,
-    fingerprint,
-    fit,
-    loader_faults,
-    run_facts,
-)
+from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning
 from spiking_tasnet.snn import Constraints, convert
 from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS
+from spiking_tasnet.training import BestState, claimed, fingerprint, fit, loader_faults, run_facts
 from spiking_tasnet.vision.config import Config, TrainConfig
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.deciding import deciding, needs_ann

@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from spiking_tasnet.files import read_json
-from spiking_tasnet.ptl.curves import mark_conversions, shade_stages, stage_spans
-from spiking_tasnet.tables import table
+from spiking_tasnet.paper.published import TABLE1
+from spiking_tasnet.paper.runs import Done, Run, Runs
+from spiking_tasnet.paper.style import BLUE, COLOURS, Shown, legend, level, panels
+from spiking_tasnet.paper.summary import accuracy, by_label, epochs, told, told_or_not, who
+from spiking_tasnet.report.curves import mark_conversions, shade_stages, stage_spans
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
-from spiking_tasnet.vision.paper.published import TABLE1
-from spiking_tasnet.vision.paper.runs import Done, Run, Runs
-from spiking_tasnet.vision.paper.style import BLUE, COLOURS, Shown, legend, level, panels
-from spiking_tasnet.vision.paper.summary import accuracy, by_label, epochs, told, told_or_not, who
 
 Row = dict[str, float]
 DEEP = {"ann": "A  ANN", "tandem": "B  tandem learning", "surrogate": "C  surrogate gradient"}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from spiking_tasnet.ptl.claim import claimed, fingerprint, outcome_settings
 from spiking_tasnet.ptl.config import PTLConfig
+from spiking_tasnet.training.claim import claimed, fingerprint, outcome_settings
 
 
 @dataclass(frozen=True)

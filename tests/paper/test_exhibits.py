@@ -11,10 +11,10 @@ from matplotlib.image import imread
 
 from spiking_tasnet.cli.main import main
 from spiking_tasnet.files import write_json
+from spiking_tasnet.paper.reconstructions import pair_canvas
+from spiking_tasnet.paper.runs import deciding
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
-from spiking_tasnet.vision.paper.reconstructions import pair_canvas
-from spiking_tasnet.vision.paper.runs import deciding
 
 IMAGE, CLASSES, COUNTS = (1, 12, 12), 3, (60, 18)
 SETTINGS = """

@@ -10,14 +10,14 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from spiking_tasnet.tables import table
+from spiking_tasnet.paper.published import TABLE3
+from spiking_tasnet.paper.runs import Done, Run, Runs
+from spiking_tasnet.paper.style import Shown
+from spiking_tasnet.paper.summary import mse, told, told_or_not, who
+from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.networks import load_model
-from spiking_tasnet.vision.paper.published import TABLE3
-from spiking_tasnet.vision.paper.runs import Done, Run, Runs
-from spiking_tasnet.vision.paper.style import Shown
-from spiking_tasnet.vision.paper.summary import mse, told, told_or_not, who
 
 PER_CLASS = 2  # images shown
 PAIRS = 5  # across

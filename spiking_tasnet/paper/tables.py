@@ -6,11 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from statistics import fmean
 
-from spiking_tasnet.tables import table
-from spiking_tasnet.vision.config import Config
-from spiking_tasnet.vision.paper.published import TABLE1, TABLE2, TABLE3, TABLE3_ANN
-from spiking_tasnet.vision.paper.runs import Done, Run, Runs
-from spiking_tasnet.vision.paper.style import (
+from spiking_tasnet.paper.published import TABLE1, TABLE2, TABLE3, TABLE3_ANN
+from spiking_tasnet.paper.runs import Done, Run, Runs
+from spiking_tasnet.paper.style import (
     BLUE,
     GREEN,
     PAPER,
@@ -24,7 +22,7 @@ from spiking_tasnet.vision.paper.style import (
     paper_points,
     points,
 )
-from spiking_tasnet.vision.paper.summary import (
+from spiking_tasnet.paper.summary import (
     NO_NUMBER,
     Groups,
     accuracy,
@@ -36,6 +34,8 @@ from spiking_tasnet.vision.paper.summary import (
     told,
     told_or_not,
 )
+from spiking_tasnet.report.markdown import table
+from spiking_tasnet.vision.config import Config
 
 Chosen = dict[str, tuple]
 COMPARED = {

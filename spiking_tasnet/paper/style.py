@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spiking_tasnet.files import whole_file
-from spiking_tasnet.vision.paper.runs import Done
-from spiking_tasnet.vision.paper.summary import spread
+from spiking_tasnet.paper.runs import Done
+from spiking_tasnet.paper.summary import spread
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE)

@@ -16,9 +16,9 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from spiking_tasnet.memory import keep_freed_memory
-from spiking_tasnet.ptl.history import History
-from spiking_tasnet.ptl.loaders import LoaderTerminated, loader_faults, sigterm_to_all
-from spiking_tasnet.ptl.resume import EpochCheckpoint, find_checkpoint
+from spiking_tasnet.training.checkpoint import EpochCheckpoint, find_checkpoint
+from spiking_tasnet.training.history import History
+from spiking_tasnet.training.loaders import LoaderTerminated, loader_faults, sigterm_to_all
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from spiking_tasnet.config import flattened, read_config, save_config
 from spiking_tasnet.files import read_json, remove_leftovers, write_json
 from spiking_tasnet.lock import held
-from spiking_tasnet.ptl.resume import previous_checkpoint
+from spiking_tasnet.training.checkpoint import previous_checkpoint
 
 Config = TypeVar("Config")
 SPEED_ONLY = {"data": ("num_workers",), "ptl": ("cache_mib",)}  # settings that change no result

@@ -2,7 +2,7 @@ import pytest
 import torch
 from tiny_training import Classifier, PowerCut, assert_same_state, fit, mlp
 
-from spiking_tasnet.ptl import BestState, EpochCheckpoint, MovingAverage
+from spiking_tasnet.training import BestState, EpochCheckpoint, MovingAverage
 
 DECAY = 0.8
 

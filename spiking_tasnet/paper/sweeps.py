@@ -9,11 +9,9 @@ from statistics import fmean
 
 from matplotlib.ticker import MaxNLocator
 
-from spiking_tasnet.tables import table
-from spiking_tasnet.vision.config import Config
-from spiking_tasnet.vision.paper.published import FIG6, FIG6_EPOCHS, FIG6_RATIO, TABLE1
-from spiking_tasnet.vision.paper.runs import Done, Run, Runs
-from spiking_tasnet.vision.paper.style import (
+from spiking_tasnet.paper.published import FIG6, FIG6_EPOCHS, FIG6_RATIO, TABLE1
+from spiking_tasnet.paper.runs import Done, Run, Runs
+from spiking_tasnet.paper.style import (
     GREEN,
     PAPER_LINE,
     Shown,
@@ -24,7 +22,7 @@ from spiking_tasnet.vision.paper.style import (
     paper_points,
     points,
 )
-from spiking_tasnet.vision.paper.summary import (
+from spiking_tasnet.paper.summary import (
     Groups,
     accuracy,
     by_label,
@@ -34,6 +32,8 @@ from spiking_tasnet.vision.paper.summary import (
     told,
     told_or_not,
 )
+from spiking_tasnet.report.markdown import table
+from spiking_tasnet.vision.config import Config
 
 logger = logging.getLogger(__name__)
 STEPS, PATIENCE = "N_s = ", "T_p = "

@@ -10,12 +10,12 @@ from tiny_training import PowerCut, assert_same_state
 
 from spiking_tasnet.config import read_config
 from spiking_tasnet.files import read_json
-from spiking_tasnet.ptl import fit
 from spiking_tasnet.snn import Constraints, check_export, convertible_layers, export_network
-from spiking_tasnet.vision import runs
+from spiking_tasnet.training import fit
+from spiking_tasnet.vision import train
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.networks import load_model
-from spiking_tasnet.vision.runs import METHODS, run_method
+from spiking_tasnet.vision.train import METHODS, run_method
 
 CNN = [
     "model.width=0.2",
@@ -103,7 +103,7 @@ def test_the_ann_learns_and_its_best_epoch_is_kept(ann, data_dir):
     losses = [float(row.split(",")[3]) for row in rows[1:]]
     assert rows[0] == "epoch,ptl_stage,train_loss,val_loss,val_accuracy,lr,seconds"
     assert min(losses[1:]) < losses[0]
-    network, data = load_model(ann / "ann" / "model.pt"), runs.VisionData(data_dir, config().data)
+    network, data = load_model(ann / "ann" / "model.pt"), train.VisionData(data_dir, config().data)
     ((images, labels),) = data.val_dataloader()
     with torch.no_grad():
         loss = torch.nn.functional.cross_entropy(network(images), labels).item()
@@ -141,11 +141,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(method, epoch, changes, exp
     def cut(module, data, out, callbacks, **kwargs):
         return fit(module, data, out, [*callbacks, PowerCut(epoch)], **kwargs)
 
-    monkeypatch.setattr(runs, "fit", cut)
+    monkeypatch.setattr(train, "fit", cut)
     with pytest.raises(RuntimeError, match="power cut"):
         run_method(method, changed, data_dir, other)
     assert not (other / method / "model.pt").exists()
-    monkeypatch.setattr(runs, "fit", fit)
+    monkeypatch.setattr(train, "fit", fit)
     path = run_method(method, changed, data_dir, other)
     assert_same_state(load_model(path), load_model(whole).state_dict())
     without_seconds = lambda path: [row.rsplit(",", 1)[0] for row in path.read_text().splitlines()]  # noqa: E731
