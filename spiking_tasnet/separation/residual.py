@@ -17,7 +17,6 @@ from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.snn import ConvertibleLayer
 from spiking_tasnet.snn.fold import carries_shortcut, fold_shortcut, folded_weights
 
-
 # Of unfolded weights. The norm behind them undoes any scale, but a step of the optimiser is small or large beside it: a
 # folded weight has a root mean square of 0.04, one that was trained for 70 hours 0.6, and at 0.04 a step destroys it.
 ROOT_MEAN_SQUARE = 0.5
