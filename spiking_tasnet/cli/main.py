@@ -31,6 +31,7 @@ COMMANDS = {
     "vision-train": ("vision_train", "train or convert an image network by one of the methods"),
     "vision-test": ("vision_test", "test every method of a vision experiment, and count operations"),
     "vision-report": ("vision_report", "write RESULTS.md, results.csv and curves.png of a vision experiment"),
+    "config": ("config", "print every setting of an experiment, its default and meaning, as YAML"),
     "paper": ("paper", "make a table or figure of the paper: picture and CSV"),
 }
 
@@ -96,7 +97,7 @@ def _told(error: BaseException) -> str | None:
         memory = "out of memory" in str(error) or "t allocate memory" in str(error)
         return f"out of memory ({str(error).splitlines()[0]})" if memory else None
     if isinstance(error, ImportError):
-        return f"{error}; install the packages of setup.py (tools/env.sh makes an environment that has them)"
+        return f"{error}; install the packages of pyproject.toml (tools/env.sh makes an environment that has them)"
     return str(error) if isinstance(error, ValueError | TypeError | OSError) else None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spiking_tasnet.cli.console import say
 from spiking_tasnet.cli.options import add_allow_pipes
-from spiking_tasnet.separation.report import write_report
+from spiking_tasnet.separation.report.write import write_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -128,8 +128,8 @@ def _separate_one(
 ) -> FileReport:
     """Separate one file and say so; whatever goes wrong is one line that names it."""
     from spiking_tasnet.progress import Progress
+    from spiking_tasnet.separation.audio.recording import Recording
     from spiking_tasnet.separation.output_names import identities, output_paths
-    from spiking_tasnet.separation.recording import Recording
     from spiking_tasnet.separation.separate_file import separate_file
 
     try:
@@ -153,7 +153,7 @@ def _separate_one(
 
 def _expand(paths: list[Path]) -> tuple[list[Path], list[FileReport]]:
     """The files to separate, folders put in their place, each once; the reports of what is none."""
-    from spiking_tasnet.separation.recording import expand
+    from spiking_tasnet.separation.audio.recording import expand
 
     once: dict[str, Path] = {}
     failed = []

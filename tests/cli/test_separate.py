@@ -169,7 +169,7 @@ def test_whatever_a_file_raises_is_one_line_and_the_next_is_done(separate, tmp_p
 
 
 def test_a_path_that_cannot_be_expanded_does_not_stop_the_others(separate, tmp_path, monkeypatch):
-    from spiking_tasnet.separation import recording
+    from spiking_tasnet.separation.audio import recording
 
     def expand(paths):
         if paths[0].is_dir():
