@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import yaml
 
 from spiking_tasnet.files import write_text
+from spiking_tasnet.yaml_base import base_of, with_bases
 from spiking_tasnet.yaml_file import parse_yaml, read_yaml
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ LARGEST = 2**32 - 1  # of whole numbers: what NumPy takes as a seed
 def read_config(kind: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -> T:
     """Read the dataclass `kind` from YAML, then apply `section.key=value` overrides.
 
+    A YAML may name another one, relative to itself, by `base: FILE`; its own settings win over those of the base.
+
     Raises:
         FileNotFoundError: no such file.
         ValueError: not YAML, an unknown key, a wrong type or a value out of range; the message names the key.
@@ -31,11 +34,8 @@ def read_config(kind: type[T], path: str | Path | None, overrides: Sequence[str]
     if path is not None:
         if not Path(path).is_file():
             raise FileNotFoundError(f"{path}: no such file; --config names the YAML of an experiment")
-        data = read_yaml(path)
-        if data is None:
-            data = {}
-        if not isinstance(data, dict):
-            raise ValueError(f"{path}: {type(data).__name__} found, a mapping of settings expected")
+        for file in reversed(with_bases(path)):
+            data = _merged(data, _read_mapping(file))
     for override in overrides:
         key, found, value = override.partition("=")
         *sections, last = key.split(".")
@@ -51,6 +51,27 @@ def read_config(kind: type[T], path: str | Path | None, overrides: Sequence[str]
     return build(kind, data, str(path or "configuration"))
 
 
+def _read_mapping(path: Path) -> dict[str, Any]:
+    """The settings of one YAML, without its `base`."""
+    data = read_yaml(path)
+    data = {} if data is None else data
+    if not isinstance(data, dict):
+        raise ValueError(f"{path}: {type(data).__name__} found, a mapping of settings expected")
+    if "base" in data and (base_of(path) is None or not isinstance(data.pop("base"), str)):
+        raise ValueError(f"{path}: base: the name of a YAML expected, on a line of its own that starts with `base:`")
+    return data
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings of which those `above` win."""
+    both = {key: _merged(below[key], value) for key, value in above.items() if _is_mapping(below.get(key), value)}
+    return {**below, **above, **both}
+
+
+def _is_mapping(*values: Any) -> bool:
+    return all(isinstance(value, dict) for value in values)
+
+
 def build(kind: type, data: Any, where: str) -> Any:
     """Build the dataclass `kind` from plain data, checking keys and types.
 
@@ -59,8 +80,12 @@ def build(kind: type, data: Any, where: str) -> Any:
     """
     if not isinstance(data, dict):
         raise ValueError(f"{where}: {type(data).__name__} found, a mapping of settings expected")
-    hints = typing.get_type_hints(kind)
+    types_of = typing.get_type_hints(kind)
+    hints = {item.name: types_of[item.name] for item in dataclasses.fields(kind)}
     unknown = [key for key in data if key not in hints]
+    renamed = getattr(kind, "RENAMED", {})
+    if unknown and unknown[0] in renamed:
+        raise ValueError(f"{where}: key {unknown[0]!r} found, which is now called {renamed[unknown[0]]!r}; rename it")
     if unknown:
         raise ValueError(f"{where}: unknown key {reprlib.repr(unknown[0])} found, one of {', '.join(hints)} expected")
     return kind(**{key: _value(hints[key], value, f"{where}: {key}") for key, value in data.items()})

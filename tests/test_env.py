@@ -85,6 +85,6 @@ def test_an_environment_that_is_there_is_taken_as_it_is():
 def test_an_environment_that_lacks_packages_is_named(tmp_path):
     venv.create(tmp_path / "bare", with_pip=False)
     done = foreign(tmp_path / "bare" / "bin" / "python")
-    assert done.returncode == 1 and "it lacks torch, torchaudio" in done.stderr and "setup.py" in done.stderr
+    assert done.returncode == 1 and "it lacks torch, torchaudio" in done.stderr and "pyproject.toml" in done.stderr
     absent = foreign("/nowhere/python")
     assert absent.returncode == 1 and "/nowhere/python: no such program" in absent.stderr

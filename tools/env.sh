@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The project's Python. `. tools/env.sh` sets and exports SPIKING_TASNET_PYTHON; `bash tools/env.sh` only makes it.
 #
-# The first time it makes .venv from setup.py and constraints.txt (some minutes, 5.5 GB with CUDA's libraries), and
+# The first time it makes .venv from pyproject.toml and constraints.txt (some minutes, 5.5 GB with CUDA's libraries), and
 # again what has changed when one of these files changes; otherwise it is silent and quick.
 # SPIKING_TASNET_PYTHON=/path/to/python uses an environment you already have, which is checked and never changed.
 
@@ -27,7 +27,7 @@ _env_find_python() {
 _env_check_foreign() {
     local found
     SPIKING_TASNET_PYTHON=$(command -v -- "$1") \
-        || { _env_fail "SPIKING_TASNET_PYTHON=$1: no such program; name a Python that has the packages of setup.py"; return 1; }
+        || { _env_fail "SPIKING_TASNET_PYTHON=$1: no such program; name a Python that has the packages of pyproject.toml"; return 1; }
     found=$("$SPIKING_TASNET_PYTHON" - 2>&1 <<'PYTHON'
 import sys
 sys.path[:] = filter(None, sys.path)  # before Python 3.11: nothing of the caller's folder
@@ -44,7 +44,7 @@ for name in ("torch", "torchaudio", "soundfile", "pesq"):  # compiled: being the
     except Exception as error:
         sys.exit(f"{name} does not load ({' '.join(str(error).split())})")
 PYTHON
-    ) || { _env_fail "SPIKING_TASNET_PYTHON=$1: ${found##*$'\n'}; install the packages of setup.py there, or unset it to have .venv made"; return 1; }
+    ) || { _env_fail "SPIKING_TASNET_PYTHON=$1: ${found##*$'\n'}; install the packages of pyproject.toml there, or unset it to have .venv made"; return 1; }
     export SPIKING_TASNET_PYTHON
 }
 

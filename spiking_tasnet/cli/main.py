@@ -23,6 +23,7 @@ COMMANDS = {
     "talkers": ("talkers", "prepare a folder of talkers: cache of training speech, lists and mixtures of dev and test"),
     "train": ("train", "train the ANN"),
     "convert": ("convert", "convert the trained ANN to spikes by progressive tandem learning"),
+    "pack": ("pack", "pack a converted network and its ANN in one small file"),
     "separate-set": ("separate_set", "separate every mixture of a Kaldi data folder"),
     "score": ("score", "score a folder of separations against a Kaldi data folder"),
     "report": ("report", "write RESULTS.md, results.json, the learning curves and the listening page"),
@@ -31,6 +32,7 @@ COMMANDS = {
     "vision-train": ("vision_train", "train or convert an image network by one of the methods"),
     "vision-test": ("vision_test", "test every method of a vision experiment, and count operations"),
     "vision-report": ("vision_report", "write RESULTS.md, results.csv and curves.png of a vision experiment"),
+    "config": ("config", "print every setting of an experiment, its default and meaning, as YAML"),
     "paper": ("paper", "make a table or figure of the paper: picture and CSV"),
 }
 
@@ -96,7 +98,7 @@ def _told(error: BaseException) -> str | None:
         memory = "out of memory" in str(error) or "t allocate memory" in str(error)
         return f"out of memory ({str(error).splitlines()[0]})" if memory else None
     if isinstance(error, ImportError):
-        return f"{error}; install the packages of setup.py (tools/env.sh makes an environment that has them)"
+        return f"{error}; install the packages of pyproject.toml (tools/env.sh makes an environment that has them)"
     return str(error) if isinstance(error, ValueError | TypeError | OSError) else None
 
 

@@ -44,7 +44,10 @@ def raising(error):
             BrokenProcessPool("A process in the process pool was terminated abruptly"),
             "a process of the pool was killed",
         ),
-        (ModuleNotFoundError("No module named 'torch'"), "No module named 'torch'; install the packages of setup.py"),
+        (
+            ModuleNotFoundError("No module named 'torch'"),
+            "No module named 'torch'; install the packages of pyproject.toml",
+        ),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(ending, error, told):

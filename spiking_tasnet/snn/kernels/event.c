@@ -42,6 +42,7 @@
 typedef struct {
     int64_t height, width, chan_in, fan_in, out_height, out_width, chan_out, fan_out;
     int64_t kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, num_steps;
+    int64_t ring; /* 0, or table and starts hold the frames of a stream: frame n of it at n modulo this many */
 } geometry_t;
 
 typedef uint16_t inputs_t __attribute__((vector_size(2 * PIECE), aligned(2), may_alias));
@@ -105,16 +106,20 @@ static inline void copy_list(uint16_t *to, const uint16_t *from, uint32_t length
         *(inputs_t *)(to + n) = *(const inputs_t *)(from + n) + base;
 }
 
-static int make_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_t begin, int64_t end,
-                      const int64_t *starts, uint32_t *table, uint16_t *pool)
+enum { KINDS = 8 + 1 }; /* windows in which an input is listed: 0 to 8 */
+
+/* Bytes of `memory` that fill_lists works with. */
+static size_t lists_memory(const geometry_t *g)
 {
-    enum { KINDS = 8 + 1 };
+    return sizeof(uint32_t) * 2 * (size_t)g->fan_in +
+           sizeof(uint16_t) * (size_t)(BUCKETS + KINDS) * (size_t)(g->fan_in + SLACK);
+}
+
+static void fill_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_t begin, int64_t end,
+                       const int64_t *starts, uint32_t *table, uint16_t *pool, void *memory)
+{
     int64_t capacity = g->fan_in + SLACK, windows = (g->num_steps + WINDOW - 1) / WINDOW;
-    uint32_t used = used_bits(g->num_steps);
-    size_t numbers = sizeof(uint32_t) * 2 * (size_t)g->fan_in;
-    uint32_t *where = malloc(numbers + sizeof(uint16_t) * (size_t)(BUCKETS + KINDS) * (size_t)capacity);
-    if (!where)
-        return 1;
+    uint32_t used = used_bits(g->num_steps), *where = memory;
     uint32_t *pattern = where + g->fan_in;
     uint16_t *scratch = (uint16_t *)(pattern + g->fan_in);
     uint16_t *active = scratch + BUCKETS * capacity; /* no active input is of kind 0 */
@@ -157,7 +162,16 @@ static int make_lists(const geometry_t *g, const int32_t *words, int64_t first, 
         }
         ends[BUCKETS] = position;
     }
-    free(where);
+}
+
+static int make_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_t begin, int64_t end,
+                      const int64_t *starts, uint32_t *table, uint16_t *pool)
+{
+    void *memory = malloc(lists_memory(g));
+    if (!memory)
+        return 1;
+    fill_lists(g, words, first, begin, end, starts, table, pool, memory);
+    free(memory);
     return 0;
 }
 
@@ -244,6 +258,13 @@ int event_reach(const int8_t *weight, int64_t size, int64_t begin, int64_t end, 
                 int32_t *positive)
 {
     SPREAD(add_up(weight, size, from, to, negative, positive));
+}
+
+/* Bytes of `memory` that the simulation of a layer works with: the merged lists of a tile, and where they begin. */
+static size_t tile_memory(const geometry_t *g)
+{
+    int64_t longest = g->kernel_h * g->kernel_w * g->fan_in * ((g->num_steps + WINDOW - 1) / WINDOW) + SLACK;
+    return sizeof(uint32_t) * (BUCKETS + 1) * TILE + sizeof(uint16_t) * (size_t)(TILE_ENTRIES + longest);
 }
 
 typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias));

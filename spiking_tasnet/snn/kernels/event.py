@@ -34,7 +34,7 @@ class _Layer(ctypes.Structure):
         (name, ctypes.c_int64)
         for name in (
             "height width chan_in fan_in out_height out_width chan_out fan_out kernel_h kernel_w stride_h stride_w "
-            "padding_h padding_w dilation_h dilation_w num_steps"
+            "padding_h padding_w dilation_h dilation_w num_steps ring"
         ).split()
     ]
 

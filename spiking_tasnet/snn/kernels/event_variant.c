@@ -214,6 +214,8 @@ static uint32_t NAME(merge)(const geometry_t *g, int64_t frame, int64_t first, c
             if (y < 0 || y >= g->height || x < 0 || x >= g->width)
                 continue;
             int64_t source = (item * g->height + y) * g->width + x - first;
+            if (g->ring)
+                source %= g->ring;
             lists[taps] = pool + starts[source];
             tables[taps] = table + source * (BUCKETS + 1);
             bases[taps++] = (uint16_t)((i * g->kernel_w + j) * g->fan_in);
@@ -233,17 +235,15 @@ static uint32_t NAME(merge)(const geometry_t *g, int64_t frame, int64_t first, c
     return position;
 }
 
-static int NAME(simulate)(const geometry_t *g, const ROW *rows, const STATE *current, const STATE *threshold,
-                          const STATE *initial, const SUM *negative, int64_t first, const int64_t *starts,
-                          const uint32_t *table, const uint16_t *pool, int64_t begin, int64_t end, STATE *membrane,
-                          int32_t *fired)
+static void NAME(simulate)(const geometry_t *g, const ROW *rows, const STATE *current, const STATE *threshold,
+                           const STATE *initial, const SUM *negative, int64_t first, const int64_t *starts,
+                           const uint32_t *table, const uint16_t *pool, int64_t begin, int64_t end, STATE *membrane,
+                           int32_t *fired, void *memory)
 {
-    int64_t taps = g->kernel_h * g->kernel_w, size = taps * g->fan_in, blocks = (g->fan_out + BLOCK - 1) / BLOCK;
-    int64_t longest = size * ((g->num_steps + WINDOW - 1) / WINDOW) + SLACK;
-    uint32_t(*ends)[BUCKETS + 1] = malloc(sizeof *ends * TILE);
-    uint16_t *entries = malloc(sizeof(uint16_t) * (size_t)(TILE_ENTRIES + longest));
-    int failed = !ends || !entries;
-    while (begin < end && !failed) {
+    int64_t size = g->kernel_h * g->kernel_w * g->fan_in, blocks = (g->fan_out + BLOCK - 1) / BLOCK;
+    uint32_t(*ends)[BUCKETS + 1] = memory;
+    uint16_t *entries = (uint16_t *)(ends + TILE);
+    while (begin < end) {
         uint32_t offsets[TILE], position = 0;
         int64_t tile = 0;
         for (; tile < TILE && begin + tile < end && position < TILE_ENTRIES; tile++) {
@@ -271,9 +271,20 @@ static int NAME(simulate)(const geometry_t *g, const ROW *rows, const STATE *cur
         }
         begin += tile;
     }
-    free(ends);
-    free(entries);
-    return failed;
+}
+
+static int NAME(simulate_anew)(const geometry_t *g, const ROW *rows, const STATE *current, const STATE *threshold,
+                               const STATE *initial, const SUM *negative, int64_t first, const int64_t *starts,
+                               const uint32_t *table, const uint16_t *pool, int64_t begin, int64_t end,
+                               STATE *membrane, int32_t *fired)
+{
+    void *memory = malloc(tile_memory(g));
+    if (!memory)
+        return 1;
+    NAME(simulate)(g, rows, current, threshold, initial, negative, first, starts, table, pool, begin, end, membrane,
+                   fired, memory);
+    free(memory);
+    return 0;
 }
 
 /* Spikes of the output frames. Frame 0 of table and starts is frame `first` of words; current, threshold, initial and
@@ -283,8 +294,8 @@ int NAME(event_run)(const geometry_t *g, const ROW *rows, const STATE *current, 
                     const uint32_t *table, const uint16_t *pool, int64_t begin, int64_t end, int64_t threads,
                     STATE *membrane, int32_t *fired)
 {
-    SPREAD(NAME(simulate)(g, rows, current, threshold, initial, negative, first, starts, table, pool, from, to, membrane,
-                          fired));
+    SPREAD(NAME(simulate_anew)(g, rows, current, threshold, initial, negative, first, starts, table, pool, from, to,
+                               membrane, fired));
 }
 
 #undef LANES
