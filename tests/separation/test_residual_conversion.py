@@ -5,11 +5,11 @@ import json
 
 import pytest
 import torch
-from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 from tiny_corpus import write_corpus
 
 from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation.config import ModelConfig, TrainConfig
+from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
 from spiking_tasnet.separation.module import SeparationModule
 from spiking_tasnet.separation.network import TasNet, load_model, save_model
 from spiking_tasnet.separation.residual import add_residuals, fold_residuals, hold_folded, residual_layers
