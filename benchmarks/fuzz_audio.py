@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from spiking_tasnet.separation.audio import audio_seconds, read_audio
-from spiking_tasnet.separation.recording import Recording
+from spiking_tasnet.separation.audio.files import audio_seconds, read_audio
+from spiking_tasnet.separation.audio.recording import Recording
 
 LIMIT_SECONDS = 10
 LIMIT_BYTES = 1 << 30

@@ -16,8 +16,8 @@ import numpy as np
 import soundfile
 import torch
 
-from spiking_tasnet.separation.metrics import best_permutation, si_sdr
-from spiking_tasnet.separation.mixing import mix
+from spiking_tasnet.separation.corpora.mixing import mix
+from spiking_tasnet.separation.scores.metrics import best_permutation, si_sdr
 from spiking_tasnet.separation.separator import Separator
 from spiking_tasnet.separation.streaming.linking import Link, Linker
 

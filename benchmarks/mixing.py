@@ -24,9 +24,9 @@ import soundfile
 from scipy.signal import cheby2, lfilter, resample_poly, sosfilt
 from threadpoolctl import threadpool_limits
 
-from spiking_tasnet.separation import merl
-from spiking_tasnet.separation.corpus import Plan
-from spiking_tasnet.separation.levels import MEASURE
+from spiking_tasnet.separation.corpora import merl
+from spiking_tasnet.separation.corpora.levels import MEASURE
+from spiking_tasnet.separation.corpora.plan import Plan
 
 RATE = 16000
 USES_AN_UTTERANCE = 4.6  # 40,000 in the training list of WSJ0-2mix, which names 8,769 utterances

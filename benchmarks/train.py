@@ -30,7 +30,7 @@ from spiking_tasnet.config import read_config
 from spiking_tasnet.memory import keep_freed_memory
 from spiking_tasnet.ptl.freeze import below, freeze
 from spiking_tasnet.separation.config import Config, ModelConfig
-from spiking_tasnet.separation.losses import pit_si_sdr
+from spiking_tasnet.separation.module import pit_si_sdr
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.separation.residual import add_residuals
 from spiking_tasnet.snn import SpikingSettings, convertible_layers

@@ -1,35 +1,65 @@
 """Speech separation with a spiking separator.
 
-files       whole-or-nothing writing
-config      settings from YAML
-config_text the same with defaults and meanings, for people to read
-parameters  what something was made with, against what is asked for now
-yaml_base   a YAML that starts from another one
-yaml_file   YAML without what no person means
-progress    a bar on a terminal, a line now and then elsewhere
-model_file  a trained network in one file
-plain_file  files of tensors, checked before they are loaded
-snn         spikes, integrate-and-fire layers, coding, thresholds, conversion, cost, kernels
-training    fitting with exact resume, history, checkpoints, provenance
-ptl         progressive tandem learning as a Lightning callback
-report      Markdown tables and learning curves, for any recipe
-separation  network, mixing, data, losses, metrics, inference, report
-vision      image networks, their data, the methods compared, report
-stages      numbered stages of the recipes, as commands of `cli`
-cli         the command line over the above
+The names below are imported on first use, so that `import spiking_tasnet` takes milliseconds and loads no torch:
 
-`from spiking_tasnet import Separator` separates recordings in Python.
+Separator                    separates recordings with a trained network
+ConvertibleLayer             a layer that is analog first and spiking once converted
+make_convertible             finds the layers of a plain torch network that can be converted
+convert                      converts all layers of a network at once, without training
+Spikes                       what flows between spiking layers
+ProgressiveTandemLearning    the Lightning callback that converts layer by layer while it trains
+PTLConfig                    its settings
+
+Example:
+    >>> import torch
+    >>> import spiking_tasnet
+    >>> layer = spiking_tasnet.ConvertibleLayer(torch.nn.Linear(4, 2))
+    >>> layer(torch.ones(1, 4)).shape
+    torch.Size([1, 2])
+
+CONTRIBUTING.md lists the folders of the package and what may import what.
 """
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spiking_tasnet.ptl import ProgressiveTandemLearning, PTLConfig
+    from spiking_tasnet.separation.separator import Separator
+    from spiking_tasnet.snn import ConvertibleLayer, Spikes, convert, make_convertible
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "ConvertibleLayer",
+    "PTLConfig",
+    "ProgressiveTandemLearning",
+    "Separator",
+    "Spikes",
+    "convert",
+    "make_convertible",
+]
+
+# Where the lazy names live; the same modules as above, which type checkers read.
+_HOMES = {
+    "ConvertibleLayer": "spiking_tasnet.snn",
+    "PTLConfig": "spiking_tasnet.ptl",
+    "ProgressiveTandemLearning": "spiking_tasnet.ptl",
+    "Separator": "spiking_tasnet.separation.separator",
+    "Spikes": "spiking_tasnet.snn",
+    "convert": "spiking_tasnet.snn",
+    "make_convertible": "spiking_tasnet.snn",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Import `Separator` when somebody asks for it, so that a command's --help need not load torch."""
-    if name == "Separator":
-        from spiking_tasnet.separation.separator import Separator
+    """Import a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
 
-        return Separator
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

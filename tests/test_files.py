@@ -87,7 +87,7 @@ import resource, signal, sys
 from pathlib import Path
 import numpy as np, torch
 from spiking_tasnet.files import check_writable, read_json, whole_file, write_error, write_json, write_text
-from spiking_tasnet.separation.audio import write_audio
+from spiking_tasnet.separation.audio.files import write_audio
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.network import TasNet, save_model
 

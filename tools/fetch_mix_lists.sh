@@ -41,7 +41,7 @@ done
 import sys
 sys.path[:] = filter(None, sys.path)
 import pathlib
-from spiking_tasnet.separation.census import is_merl_list
+from spiking_tasnet.separation.corpora.census import is_merl_list
 bad = [path for path in map(pathlib.Path, sys.argv[1:]) if not is_merl_list(path)]
 for path in bad:
     print(f"{path.name}: another SHA-256 found than that of MERL's list", file=sys.stderr)

@@ -50,6 +50,6 @@ def wanted(kind: type, args: argparse.Namespace) -> Any:
 
 def run(args: argparse.Namespace) -> None:
     """Mix."""
-    from spiking_tasnet.separation.merl import Mixtures, build_mixtures
+    from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
 
     build_mixtures(wanted(Mixtures, args), args.jobs)

@@ -21,6 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Mix."""
-    from spiking_tasnet.separation.librimix import LibriMix, build_librimix
+    from spiking_tasnet.separation.corpora.librimix import LibriMix, build_librimix
 
     build_librimix(wanted(LibriMix, args), args.jobs)

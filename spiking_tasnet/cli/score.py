@@ -7,8 +7,8 @@ from pathlib import Path
 
 from spiking_tasnet.cli.console import say, tell
 from spiking_tasnet.cli.options import add_allow_pipes
-from spiking_tasnet.separation.metrics import METRICS
-from spiking_tasnet.separation.score import count_failures, lost_mixtures, score_set, write_scores
+from spiking_tasnet.separation.scores.metrics import METRICS
+from spiking_tasnet.separation.scores.score_set import count_failures, lost_mixtures, score_set, write_scores
 
 FAILURES = {
     "pesq": "PESQ found no speech",
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     rows = score_set(args.data, est_dir, metrics, args.jobs, keep=kept, allow_pipes=args.allow_pipes)
     write_scores(args.out, rows)
     # Read back what was written: the means below are those the report will show.
-    from spiking_tasnet.separation.results import read_scores, summarise
+    from spiking_tasnet.separation.report.results import read_scores, summarise
 
     overall = summarise(read_scores(args.out))["overall"]
     shown = [f"{name} {overall[name]:.2f}" for name in overall if isinstance(overall[name], float)]

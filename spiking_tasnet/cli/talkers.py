@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prepare."""
-    from spiking_tasnet.separation.talkers import TalkersSpec, build_talkers
+    from spiking_tasnet.separation.corpora.talkers import TalkersSpec, build_talkers
 
     if min(args.dev_mixtures, args.test_mixtures) < 1:
         raise ValueError("--dev-mixtures and --test-mixtures of at least 1 expected")

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from spiking_tasnet.files import printable
-from spiking_tasnet.separation.audio import audio_length
+from spiking_tasnet.separation.audio.files import audio_length
 from spiking_tasnet.separation.config import DataConfig, MixingConfig
-from spiking_tasnet.separation.kaldi import Utterance, read_data_dir
-from spiking_tasnet.separation.on_the_fly import MixedOnTheFly
-from spiking_tasnet.separation.speech_cache import TABLE, SpeechCache
+from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
+from spiking_tasnet.separation.corpora.on_the_fly import MixedOnTheFly
+from spiking_tasnet.separation.corpora.speech_cache import TABLE, SpeechCache
 from spiking_tasnet.training.sampler import EpochSampler
 
 

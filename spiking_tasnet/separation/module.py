@@ -1,4 +1,4 @@
-"""The LightningModule of the separation network: PIT SI-SDR, Adam."""
+"""The LightningModule of the separation network, and its loss: permutation-invariant SI-SDR (Eq. 14)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from asteroid.losses import PITLossWrapper, pairwise_neg_sisdr
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
+from spiking_tasnet.ptl.activity import layer_activities
 from spiking_tasnet.ptl.spike_penalty import spikes_per_neuron, trained_spikes
 from spiking_tasnet.separation.config import TrainConfig
-from spiking_tasnet.separation.losses import pit_si_sdr
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.training.muon import Muon
 
@@ -46,12 +47,17 @@ class SeparationModule(pl.LightningModule):
 
     def _training_loss(self, mixture: Tensor, sources: Tensor) -> Tensor:
         config = self.config
-        with trained_spikes(self.network) if config.spike_penalty else nullcontext([]) as spikes:
+        with (
+            trained_spikes(self.network) if config.spike_penalty else nullcontext([]) as spikes,
+            layer_activities(self.network) if config.activity_penalty else nullcontext([]) as activities,
+        ):
             masks, encoded = self.network.masks(mixture)
         est_sources = self.network.decode(masks, encoded, mixture.shape[-1])
         loss = self.capped_loss(est_sources.float(), sources)
         if spikes:
             loss = loss + config.spike_penalty * spikes_per_neuron(spikes)
+        if activities:
+            loss = loss + config.activity_penalty * torch.stack(activities).mean()
         if self._teacher:
             loss = loss + config.distil * self._mask_difference(mixture, masks, encoded)
         return loss
@@ -67,8 +73,17 @@ class SeparationModule(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log the loss of one batch."""
         mixture, sources = batch
-        loss = self.loss(self(mixture), sources)
+        with trained_spikes(self.network) if self.config.spike_penalty else nullcontext([]) as spikes:
+            loss = self.loss(self(mixture), sources)
         self.log("val_loss", loss, prog_bar=True, batch_size=len(mixture), sync_dist=True)
+        if self.config.spike_penalty:
+            priced = loss + self.config.spike_penalty * spikes_per_neuron(spikes)
+            self.log("val_priced_loss", priced, batch_size=len(mixture), sync_dist=True)
+
+    @property
+    def monitor(self) -> str:
+        """The logged loss that chooses the best state: with the price on spikes, where there is one."""
+        return "val_priced_loss" if self.config.spike_penalty else "val_loss"
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam or Muon on what is not frozen, with the schedule of the configuration."""
@@ -80,7 +95,7 @@ class SeparationModule(pl.LightningModule):
         else:
             # The patience of torch counts epochs that are tolerated; the rate falls after one more.
             schedule = ReduceLROnPlateau(optimizer, factor=0.5, patience=self.config.halve_after - 1)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": self.monitor}}
 
     def _optimizer(self) -> torch.optim.Optimizer:
         config = self.config
@@ -102,3 +117,38 @@ class SeparationModule(pl.LightningModule):
         rise = (epoch + 1) / (config.warmup_epochs + 1)
         fall = (config.max_epochs - epoch) / config.tail_epochs if config.tail_epochs else 1.0
         return max(0.0, min(1.0, rise, fall))
+
+
+def pit_si_sdr(cap_db: float = 0.0) -> PITLossWrapper:
+    """Negative SI-SDR in dB of zero-mean signals, of the best permutation, averaged over the batch.
+
+    Args:
+        cap_db: count an SI-SDR softly up to this, see `capped_neg_si_sdr`; 0 for no cap.
+
+    Shape:
+        (est_sources, sources), both (batch, n_src, time) -> scalar. With ``return_est=True`` also the estimates in
+        the order of the sources.
+    """
+    if not cap_db:
+        return PITLossWrapper(pairwise_neg_sisdr, pit_from="pw_mtx")
+    return PITLossWrapper(lambda est, ref: capped_neg_si_sdr(est, ref, cap_db), pit_from="pw_mtx")
+
+
+def capped_neg_si_sdr(est_sources: Tensor, sources: Tensor, cap_db: float) -> Tensor:
+    """Pairwise negative SI-SDR with a soft threshold (Wisdom et al., 2020), dB.
+
+    With the target t, the projection of the estimate on the source, and the error e, it is
+    -10 log10(|t|^2 / (|e|^2 + tau |t|^2)), tau = 10^(-cap_db / 10): an estimate that is nearly perfect, as of a segment
+    in which the other talker is silent, has a vanishing gradient instead of a dominant one.
+
+    Shape:
+        (batch, n_est, time), (batch, n_src, time) -> (batch, n_est, n_src).
+    """
+    est = (est_sources - est_sources.mean(-1, keepdim=True)).float()
+    ref = (sources - sources.mean(-1, keepdim=True)).float()
+    est_energy, ref_energy = est.square().sum(-1).unsqueeze(2), ref.square().sum(-1).unsqueeze(1)
+    # Pairwise energies follow from inner products: |t|^2 = <est, ref>^2 / |ref|^2, |e|^2 = |est|^2 - |t|^2.
+    target = torch.einsum("bit,bjt->bij", est, ref).square() / (ref_energy + 1e-8)
+    error = (est_energy - target).clamp(min=0)
+    floor = 1e-8 * est_energy + 1e-20  # -80 dB: a silent source, or estimate, gives a finite value without a gradient
+    return -10 * torch.log10((target + floor) / (error + 10 ** (-cap_db / 10) * target + floor))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from spiking_tasnet.files import printable
-from spiking_tasnet.separation.cost import cost_per_second
-from spiking_tasnet.separation.recording import Recording
+from spiking_tasnet.separation.audio.recording import Recording
+from spiking_tasnet.separation.scores.cost import cost_per_second
 from spiking_tasnet.separation.separator import Separator
 from spiking_tasnet.separation.source_files import SourceFiles
 

@@ -14,12 +14,12 @@ import torch
 
 from spiking_tasnet.files import write_json
 from spiking_tasnet.progress import Progress
-from spiking_tasnet.separation.audio import write_audio
-from spiking_tasnet.separation.cost import cost_per_second
+from spiking_tasnet.separation.audio.files import write_audio
+from spiking_tasnet.separation.audio.pipes import Pipe, read_source
+from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.journal import Journal, fingerprint, journal
-from spiking_tasnet.separation.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.network import TasNet, load_model
-from spiking_tasnet.separation.pipes import Pipe, read_source
+from spiking_tasnet.separation.scores.cost import cost_per_second
 from spiking_tasnet.snn import convertible_layers, keep_synapses, record_cost
 from spiking_tasnet.snn.energy import LayerCost
 

@@ -7,11 +7,11 @@ import soundfile
 import torch
 from tiny_corpus import write_corpus
 
-from spiking_tasnet.separation.audio import read_mono, write_audio
+from spiking_tasnet.separation.audio.files import read_mono, write_audio
 from spiking_tasnet.separation.config import DataConfig
+from spiking_tasnet.separation.corpora.kaldi import read_data_dir
+from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
 from spiking_tasnet.separation.data import EpochSampler, Segments, SeparationData
-from spiking_tasnet.separation.kaldi import read_data_dir
-from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 
 
 @pytest.fixture(scope="module")

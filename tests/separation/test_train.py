@@ -15,11 +15,11 @@ import torch
 from tiny_corpus import write_corpus
 
 from spiking_tasnet.cli.main import main
-from spiking_tasnet.separation.audio import read_mono, write_audio
+from spiking_tasnet.separation.audio.files import read_mono, write_audio
 from spiking_tasnet.separation.config import DataConfig
+from spiking_tasnet.separation.corpora.kaldi import read_data_dir
+from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
 from spiking_tasnet.separation.data import SeparationData
-from spiking_tasnet.separation.kaldi import read_data_dir
-from spiking_tasnet.separation.merl import Mixtures, build_mixtures
 from spiking_tasnet.separation.network import load_model
 from spiking_tasnet.snn import convertible_layers
 from spiking_tasnet.training import loader_faults
@@ -172,7 +172,7 @@ def test_losses_are_si_sdr_in_db(exp):
 def test_audio_of_another_rate_is_refused(exp, data_dir, tmp_path, capsys):
     from dataclasses import replace
 
-    from spiking_tasnet.separation.kaldi import write_data_dir
+    from spiking_tasnet.separation.corpora.kaldi import write_data_dir
 
     (utterance, _) = read_data_dir(data_dir / "tt")
     write_audio(tmp_path / "fast.wav", read_mono(utterance.mixture)[0], 16000)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tiny_experiment import speech_like
 
-from spiking_tasnet.separation.audio import write_audio
+from spiking_tasnet.separation.audio.files import write_audio
 
 TALKERS = {"tr": ("01a", "01b", "01c", "01d"), "tt": ("02a", "02b", "02c", "02d")}
 

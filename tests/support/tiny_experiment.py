@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from spiking_tasnet.files import write_json
-from spiking_tasnet.separation.audio import write_audio
-from spiking_tasnet.separation.kaldi import Utterance, write_data_dir
+from spiking_tasnet.separation.audio.files import write_audio
+from spiking_tasnet.separation.corpora.kaldi import Utterance, write_data_dir
 
 RATE = 8000
 SECONDS = 1.5
@@ -49,7 +49,7 @@ def write_subset(data_dir: Path, subset: str, rng: np.random.Generator, genders=
 
 def write_estimates(folder: Path, utterances: list[Utterance], leak: float) -> None:
     """Write estimates that hold `leak` of the other talker, swapped and at an arbitrary level."""
-    from spiking_tasnet.separation.audio import read_mono
+    from spiking_tasnet.separation.audio.files import read_mono
 
     for utterance in utterances:
         first, second = (read_mono(path)[0] for path in utterance.sources)

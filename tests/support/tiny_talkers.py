@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tiny_experiment import speech_like
 
-from spiking_tasnet.separation.audio import write_audio
+from spiking_tasnet.separation.audio.files import write_audio
 
 
 def write_talkers(root: Path, talkers: int = 6, utterances: int = 3, rate: int = 8000) -> Path:
