@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from spiking_tasnet.files import write_json, write_text
@@ -13,7 +14,13 @@ from spiking_tasnet.separation.report.tables import results_markdown
 
 
 def write_report(
-    exp_dir: str | os.PathLike, data_dir: str | os.PathLike, paper: bool = False, allow_pipes: bool = False
+    exp_dir: str | os.PathLike,
+    data_dir: str | os.PathLike,
+    paper: bool = False,
+    allow_pipes: bool = False,
+    *,
+    utts: Sequence[str] = (),
+    credit: str = "",
 ) -> list[Path]:
     """Write the report of a finished experiment into its folder.
 
@@ -22,6 +29,8 @@ def write_report(
         data_dir: the data folder of stage 0; its `tt` gives the listening examples.
         paper: also show the paper's numbers on WSJ0-2mix, labelled as such.
         allow_pipes: run the commands of an scp.
+        utts: ids of the mixtures on the listening page; none chooses typical ones.
+        credit: attribution of the recordings, shown on the page.
 
     Returns:
         The files written.
@@ -33,8 +42,8 @@ def write_report(
     experiment = load_experiment(exp_dir)
     folder = experiment.folder
     written = [folder / name for name in ("RESULTS.md", "results.json", "curves.png", "demo/index.html")]
-    write_page(written[3], experiment, data_dir, allow_pipes)
+    write_page(written[3], experiment, data_dir, allow_pipes, utts=utts, credit=credit)
     write_curves(written[2], experiment.history, experiment.stages)
     write_text(written[0], results_markdown(experiment, paper))
-    write_json(written[1], experiment.results)
+    write_json(written[1], experiment.plain_results())
     return written
