@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spiking_tasnet.cli.console import say
 from spiking_tasnet.cli.options import add_allow_pipes
+from spiking_tasnet.paper.published import TABLE4
 from spiking_tasnet.separation.report.page import write_page
 from spiking_tasnet.separation.report.results import load_experiment
 from spiking_tasnet.separation.report.write import write_report
@@ -43,6 +44,6 @@ def run(args: argparse.Namespace) -> int:
         write_page(args.page, load_experiment(args.exp), args.data, args.allow_pipes, embedded=not args.link, **look)
         say(str(args.page))
         return 0
-    for path in write_report(args.exp, args.data, args.paper, args.allow_pipes, **look):
+    for path in write_report(args.exp, args.data, TABLE4 if args.paper else None, args.allow_pipes, **look):
         say(str(path))
     return 0

@@ -15,7 +15,8 @@ from spiking_tasnet.ptl import ProgressiveTandemLearning
 from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.module import SeparationModule
-from spiking_tasnet.separation.network import TasNet, load_model, save_model
+from spiking_tasnet.separation.network import TasNet, save_model
+from spiking_tasnet.separation.packed import load_network
 from spiking_tasnet.separation.residual import add_residuals, fold_residuals, unfold_residuals
 from spiking_tasnet.training import BestState, MovingAverage, claimed, fingerprint, fit, run_facts
 from spiking_tasnet.training.claim import outcome_settings
@@ -32,7 +33,7 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
         config: the experiment.
         data_dir: what stage 0 made.
         exp_dir: the result goes to `exp_dir/ann`; a run that was interrupted there goes on.
-        init: a model.pt of the same sizes to start from; None for random weights.
+        init: a model.pt, or a packed file, whose ANN of the same sizes to start from; None for random weights.
 
     Returns:
         The path of the model.
@@ -50,7 +51,7 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
     callbacks = [*([average] if average else []), BestState(average=average), stop]
     out, origin = exp_dir / "ann", {"data": _data_fingerprint(data)}
     if init:
-        origin["model to start from"] = fingerprint(load_model(init))
+        origin["model to start from"] = fingerprint(load_network(init, ann=True))
     with claimed(out, config, _deciding("ann"), origin):
         return _fit(config, config.ann, module, data, out, callbacks)
 
@@ -62,7 +63,7 @@ def _start(config: Config, data: SeparationData, init: Path | None) -> TasNet:
         if config.ann.residual:
             add_residuals(network)
         return network
-    network = load_model(init)
+    network = load_network(init, ann=True)
     if network.is_spiking or network.config != config.model:
         raise ValueError(
             f"{init}: a network of other sizes, or a spiking one, found; --init takes an ANN of these sizes"
@@ -73,8 +74,14 @@ def _start(config: Config, data: SeparationData, init: Path | None) -> TasNet:
     return network.train()
 
 
-def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
-    """Convert `exp_dir/ann/model.pt` to spikes by progressive tandem learning.
+def convert_ann(config: Config, data_dir: Path, exp_dir: Path, ann: Path | None = None) -> Path:
+    """Convert an ANN to spikes by progressive tandem learning.
+
+    Args:
+        config: the experiment.
+        data_dir: what stage 0 made.
+        exp_dir: the result goes to `exp_dir/snn`; a run that was interrupted there goes on.
+        ann: a model.pt, or a packed file; None for `exp_dir/ann/model.pt`.
 
     Returns:
         The path of the model, in `exp_dir/snn`, beside `stages.json`.
@@ -84,10 +91,12 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
         ValueError: the ANN has other sizes than the configuration says; the epochs did not suffice for all stages;
             another conversion is at work in `exp_dir/snn`, or was, with other settings, data or ANN.
     """
-    source = exp_dir / "ann" / "model.pt"
+    source = ann or exp_dir / "ann" / "model.pt"
     if not source.exists():
         raise FileNotFoundError(f"{source}: no trained ANN; run stage 1 first")
-    network = load_model(source)
+    network = load_network(source, ann=True)
+    if network.is_spiking:
+        raise ValueError(f"{source}: a spiking network found, an ANN expected")
     if config.snn.average or config.snn.residual:
         raise ValueError("snn.average or snn.residual found: they are for the ANN; converted layers change meaning")
     if network.config != config.model:
@@ -96,7 +105,7 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
     ptl = ProgressiveTandemLearning(config.ptl)
     out, data = exp_dir / "snn", _data(config, config.snn, data_dir)
     origin = {"data": _data_fingerprint(data), "ANN": fingerprint(network)}
-    teacher = load_model(source).requires_grad_(False) if config.snn.distil else None
+    teacher = load_network(source, ann=True).requires_grad_(False) if config.snn.distil else None
     module = SeparationModule(network, config.snn, teacher=teacher)
     with claimed(out, config, _deciding("snn", "ptl"), origin):
         path = _fit(config, config.snn, module, data, out, [ptl])

@@ -155,7 +155,7 @@ def test_a_section_that_is_shared_by_an_anchor_is_changed_once(tmp_path):
         "data.batch_size=1000000000",
         "data.num_workers=1000000000",
         "data.shift=999999999",
-        "rivals.rate_steps=1000000000",
+        "baselines.rate_steps=1000000000",
         "data.split_seed=-1",
         "model.width=.nan",
         "ann={lr: 1, lr: 2}",
