@@ -1,7 +1,7 @@
 """Layout of reports, for any recipe.
 
 markdown   tables and numbers
-history    the epochs of a training, read back
+history    history.csv, written and read
 run_facts  how runs came about, as a table
 curves     learning curves over a whole run, PTL's stages shaded
 """

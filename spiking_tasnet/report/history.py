@@ -1,20 +1,35 @@
-"""The history of a training, read back: one row of numbers per epoch."""
+"""history.csv: one row per epoch of a training."""
 
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from spiking_tasnet.files import write_text
+
+
+def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows, which all have the keys of the first, in its order."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def read_history(path: Path, stage: str) -> list[dict[str, float]]:
-    """Read a history.csv, which `stage` writes.
+    """Read the rows as numbers.
 
-    Returns:
-        Column -> number, one dictionary per epoch; at least one.
+    Args:
+        path: of the CSV.
+        stage: that makes it, for messages.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds no epoch, or a cell that is not a number.
+        ValueError: it has no rows, or a cell that is not a number.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: not found; {stage} makes it")

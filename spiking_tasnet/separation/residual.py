@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.snn import ConvertibleLayer
-from spiking_tasnet.snn.fold import carries_shortcut, fold_shortcut, folded_weights
+from spiking_tasnet.snn.fold import carries_shortcut, changes_nothing, fold_shortcut, folded_weights, set_folded
 
 # Of unfolded weights. The norm behind them undoes any scale, but a step of the optimiser is small or large beside it: a
 # folded weight has a root mean square of 0.04, one that was trained for 70 hours 0.6, and at 0.04 a step destroys it.
@@ -40,6 +40,16 @@ def fold_residuals(network: TasNet) -> None:
             fold_shortcut(layer)
 
 
+def hold_folded(network: TasNet) -> None:
+    """Mark the layers, in place, whose batch norm is what folding leaves: models of version 0.1.0 lack the mark.
+
+    Without it these norms would begin to normalise again as soon as the network is trained further.
+    """
+    for layer in residual_layers(network):
+        if layer.role == "analog" and not layer.folded and changes_nothing(layer.norm):
+            set_folded(layer)
+
+
 @torch.no_grad()
 def unfold_residuals(network: TasNet, run: Callable[[], object]) -> None:
     """Make a plain network residual again, in place, to train it further: what `fold_residuals` did, backwards.
@@ -60,6 +70,7 @@ def unfold_residuals(network: TasNet, run: Callable[[], object]) -> None:
         layer.operator.weight.copy_(weight * scale)
         layer.operator.bias.zero_()
         layer.shortcut = True
+        set_folded(layer, False)
         layer.norm.reset_parameters()
         layer.norm.running_var.fill_(1 - layer.norm.eps)
         layer.norm.weight.div_(scale)

@@ -11,15 +11,16 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
 from spiking_tasnet.files import write_json
-from spiking_tasnet.ptl import ProgressiveTandemLearning
+from spiking_tasnet.ptl import ProgressiveTandemLearning, stage_column, write_stages
 from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.module import SeparationModule
 from spiking_tasnet.separation.network import TasNet, save_model
 from spiking_tasnet.separation.packed import load_network
-from spiking_tasnet.separation.residual import add_residuals, fold_residuals, unfold_residuals
+from spiking_tasnet.separation.residual import add_residuals, fold_residuals, hold_folded, unfold_residuals
 from spiking_tasnet.training import BestState, MovingAverage, claimed, fingerprint, fit, run_facts
 from spiking_tasnet.training.claim import outcome_settings
+from spiking_tasnet.training.history import Column
 
 logger = logging.getLogger(__name__)
 INIT_BATCHES = 20  # of training, that batch norms get their statistics from where residual connections are unfolded
@@ -53,7 +54,7 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
     if init:
         origin["model to start from"] = fingerprint(load_network(init, ann=True))
     with claimed(out, config, _deciding("ann"), origin):
-        return _fit(config, config.ann, module, data, out, callbacks)
+        return _fit(config, config.ann, module, data, out, callbacks, stage_column())
 
 
 def _start(config: Config, data: SeparationData, init: Path | None) -> TasNet:
@@ -97,26 +98,28 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path, ann: Path | None 
     network = load_network(source, ann=True)
     if network.is_spiking:
         raise ValueError(f"{source}: a spiking network found, an ANN expected")
+    hold_folded(network)
     if config.snn.average or config.snn.residual:
         raise ValueError("snn.average or snn.residual found: they are for the ANN; converted layers change meaning")
+    if config.snn.activity_penalty:
+        raise ValueError("snn.activity_penalty found: it is for the ANN; snn.spike_penalty is the conversion's")
     if network.config != config.model:
         raise ValueError(f"{source}: an ANN of other sizes found than the configuration says; run stage 1 again")
     pl.seed_everything(config.seed, verbose=False)
-    ptl = ProgressiveTandemLearning(config.ptl)
     out, data = exp_dir / "snn", _data(config, config.snn, data_dir)
     origin = {"data": _data_fingerprint(data), "ANN": fingerprint(network)}
     teacher = load_network(source, ann=True).requires_grad_(False) if config.snn.distil else None
     module = SeparationModule(network, config.snn, teacher=teacher)
+    ptl = ProgressiveTandemLearning(config.ptl, module.monitor, recorded="val_loss")
     with claimed(out, config, _deciding("snn", "ptl"), origin):
-        path = _fit(config, config.snn, module, data, out, [ptl])
+        path = _fit(config, config.snn, module, data, out, [ptl], ptl.history_column)
         if not ptl.finished:
             path.unlink()
             raise ValueError(
                 f"{len(ptl.records)} PTL stages done when snn.max_epochs = {config.snn.max_epochs} were over, "
                 "all expected; raise snn.max_epochs and run stage 2 again: it goes on where it stopped"
             )
-        stages = [vars(record) | {"layer": record.layer.removeprefix("network.")} for record in ptl.records]
-        write_json(out / "stages.json", stages, durable=True)
+        write_stages(out / "stages.json", ptl.records)
     return path
 
 
@@ -151,6 +154,7 @@ def _fit(
     data: SeparationData,
     out: Path,
     callbacks: list[pl.Callback],
+    stage: Column,
 ) -> Path:
     facts = run_facts(config.seed) | fit(
         module,
@@ -158,6 +162,7 @@ def _fit(
         out,
         callbacks,
         metrics=("train_loss", "val_loss"),
+        columns=[stage],
         describe=lambda row: f"train {-row['train_loss']:.2f} dB, dev {-row['val_loss']:.2f} dB SI-SDR",
         max_epochs=schedule.max_epochs,
         clip_norm=schedule.clip_norm,

@@ -7,7 +7,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spiking_tasnet.snn import kernels
 from spiking_tasnet.snn.neuron import integrate_and_fire
@@ -25,12 +25,17 @@ def full_precision(layer: ConvertibleLayer) -> torch.autocast:
     return torch.autocast(layer.threshold.device.type, enabled=False)
 
 
+def live_norm(layer: ConvertibleLayer) -> nn.Module | None:
+    """The batch norm that an analog layer applies; None where it is part of the operator (`fold_shortcut`)."""
+    return None if layer.folded else layer.norm
+
+
 def analog(layer: ConvertibleLayer, x: Tensor | Spikes) -> Tensor:
     """ReLU(norm(operator(x))): the ANN's layer."""
     if isinstance(x, Tensor) and is_channels_last(x):
         return _analog_channels_last(layer, x)
-    value = layer.operator(x)
-    value = value if layer.norm is None else layer.norm(value)
+    value, norm = layer.operator(x), live_norm(layer)
+    value = value if norm is None else norm(value)
     if layer.shortcut:
         value = value + (x.value if isinstance(x, Spikes) else x)
     return torch.relu(value) if layer.rectify else value
@@ -40,10 +45,11 @@ def _analog_channels_last(layer: ConvertibleLayer, x: Tensor) -> Tensor:
     """The same with a row per frame, (batch * n_frames, chan): for the norm PyTorch is fast in that shape only."""
     value = apply_operator(layer.operator, x, layer.operator.weight, layer.operator.bias).movedim(1, -1)
     shape, value = value.shape, value.flatten(0, 1)
-    value = value if layer.norm is None else layer.norm(value)
+    norm = live_norm(layer)
+    value = value if norm is None else norm(value)
     # In place where the norm made a new tensor: no gradient needs it, and each pass over new memory takes a tenth of
     # the layer's time. The rows themselves are changed, since autograd copies the whole when a view of it is.
-    ours = layer.norm is not None
+    ours = norm is not None
     if layer.shortcut:
         rows = x.movedim(1, -1).flatten(0, 1)
         value = value.add_(rows) if ours else value + rows

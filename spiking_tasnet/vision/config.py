@@ -175,5 +175,7 @@ class Config:
             raise ValueError(f"seed: {self.seed} found, 0 or more expected")
         if "stage" in (self.ann.schedule, self.end_to_end.schedule):
             raise ValueError("schedule: 'stage' found outside snn; only the conversion has stages")
+        if self.snn.schedule == "stage" and self.ptl.anneal:
+            raise ValueError("snn.schedule: 'stage' and ptl.anneal found: both set the rate inside a stage; give one")
         if self.snn.schedule == "stage" and not self.ptl.max_epochs_per_stage:
             raise ValueError("snn.schedule: 'stage' found without ptl.max_epochs_per_stage: say how long a stage is")

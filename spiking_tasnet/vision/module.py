@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spiking_tasnet.ptl.stage_rate import Rate
 from spiking_tasnet.vision.config import TrainConfig
 
 
@@ -21,21 +21,12 @@ class VisionModule(pl.LightningModule):
         network: images (batch, chan, height, width) -> scores (batch, n_classes), or images of the same shape.
         config: schedule.
         reconstruct: the target is the input and the loss the mean squared error; otherwise cross-entropy with labels.
-        position: gives the epoch, counted from 0, at which the schedule stands, and the number of epochs it has; None
-            for one schedule over the whole run.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        config: TrainConfig,
-        *,
-        reconstruct: bool = False,
-        position: Callable[[], tuple[int, int]] | None = None,
-    ):
+    def __init__(self, network: nn.Module, config: TrainConfig, *, reconstruct: bool = False):
         """Keep the network and its schedule."""
         super().__init__()
-        self.network, self.config, self.reconstruct, self.position = network, config, reconstruct, position
+        self.network, self.config, self.reconstruct = network, config, reconstruct
 
     def forward(self, images: Tensor) -> Tensor:
         """Run the network."""
@@ -72,12 +63,10 @@ class VisionModule(pl.LightningModule):
         losses = f"train {row['train_loss']:.4f}, validation {row['val_loss']:.4f}"
         return f"{losses}, accuracy {100 * row['val_accuracy']:.2f} %"
 
-    def learning_rate(self, epoch: int, length: int) -> float:
-        """Adam's rate in an epoch, counted from 0, of a schedule that has `length` epochs."""
-        config = self.config
-        if config.schedule == "step":
-            return config.lr * (0.1 if epoch >= config.decay_at else 1.0)
-        return config.lr * (1 + math.cos(math.pi * min(1.0, epoch / length))) / 2
+    @property
+    def rate_in_stage(self) -> Rate | None:
+        """The learning rate inside a stage of PTL, where the schedule counts its epochs: half a cosine."""
+        return half_cosine if self.config.schedule == "stage" else None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam over all parameters that are not frozen."""
@@ -85,11 +74,23 @@ class VisionModule(pl.LightningModule):
         return torch.optim.Adam(trained, lr=self.config.lr)
 
     def on_train_epoch_start(self) -> None:
-        """Set the rate of the epoch, also in an optimiser that a conversion has just made.
+        """Set the rate of the epoch, also in an optimiser that a conversion has just made."""
+        config = self.config
+        if config.schedule == "stage":
+            return
+        if config.schedule == "step":
+            factor = 0.1 if self.current_epoch >= config.decay_at else 1.0
+        else:
+            factor = half_cosine(self.current_epoch, config.max_epochs)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
-        Lightning calls this after the callbacks, so a stage that begins in this epoch has begun.
-        """
-        epoch, length = self.position() if self.position else (self.current_epoch, self.config.max_epochs)
-        for optimizer in self.trainer.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate(epoch, length)
+
+def half_cosine(epochs: float, length: int) -> float:
+    """Factor of the learning rate in an epoch: from 1 to 0 over `length` epochs.
+
+    Example:
+        >>> [half_cosine(epoch, 2) for epoch in (0, 1.7, 2)]
+        [1.0, 0.5, 0.0]
+    """
+    return (1 + math.cos(math.pi * min(1.0, int(epochs) / length))) / 2

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from spiking_tasnet.files import write_json
-from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning
+from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning, stage_column, write_stages
 from spiking_tasnet.snn import Constraints, convert
 from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS
 from spiking_tasnet.training import BestState, claimed, fingerprint, fit, loader_faults, run_facts
@@ -96,13 +96,8 @@ def _trained_ann(path: Path, arguments: dict[str, Any]) -> nn.Module:
 
 def _train(method: str, config: Config, network: nn.Module, data: VisionData, out: Path) -> dict[str, object]:
     schedule: TrainConfig = {"ann": config.ann, "ptl": config.snn}.get(method, config.end_to_end)
-    ptl = ProgressiveTandemLearning(config.ptl)
-
-    def in_stage() -> tuple[int, int]:
-        return ptl.records[-1].epochs, ptl.config.max_epochs_per_stage
-
-    position = in_stage if schedule.schedule == "stage" else None
-    module = VisionModule(network.train(), schedule, reconstruct=config.model.reconstructs, position=position)
+    module = VisionModule(network.train(), schedule, reconstruct=config.model.reconstructs)
+    ptl = ProgressiveTandemLearning(config.ptl, rate=module.rate_in_stage)
     callbacks: list[pl.Callback]
     if method == "ann":
         callbacks = [BestState()]
@@ -122,6 +117,7 @@ def _train(method: str, config: Config, network: nn.Module, data: VisionData, ou
         out,
         callbacks,
         metrics=module.metrics,
+        columns=[ptl.history_column if method == "ptl" else stage_column()],
         describe=module.describe,
         max_epochs=schedule.max_epochs,
         precision=schedule.precision,
@@ -132,8 +128,7 @@ def _train(method: str, config: Config, network: nn.Module, data: VisionData, ou
                 f"{len(ptl.records)} PTL stages begun when snn.max_epochs = {schedule.max_epochs} were over, all "
                 "expected to end; raise it, or lower ptl.patience or set ptl.max_epochs_per_stage, and run again"
             )
-        stages = [vars(record) | {"layer": record.layer.removeprefix("network.")} for record in ptl.records]
-        write_json(out / "stages.json", stages, durable=True)
+        write_stages(out / "stages.json", ptl.records)
     return facts
 
 
