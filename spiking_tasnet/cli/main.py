@@ -33,6 +33,7 @@ COMMANDS = {
     "vision-train": ("vision_train", "train or convert an image network by one of the methods"),
     "vision-test": ("vision_test", "test every method of a vision experiment, and count operations"),
     "vision-report": ("vision_report", "write RESULTS.md, results.csv and curves.png of a vision experiment"),
+    "run": ("run", "run the numbered stages of a recipe, as its run.sh does"),
     "config": ("config", "print every setting of an experiment, its default and meaning, as YAML"),
     "paper": ("paper", "make a table or figure of the paper: picture and CSV"),
 }
