@@ -16,12 +16,13 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from spiking_tasnet.snn.kernels.geometry import FRACTION_BITS
 
-__all__ = ["VARIANTS", "available", "library"]
+__all__ = ["VARIANTS", "available", "compiled", "library"]
 
 logger = logging.getLogger(__name__)
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("event.c", "event_variant.c"))
@@ -38,7 +39,7 @@ def available() -> bool:
 def library() -> ctypes.CDLL | None:
     """The compiled kernel, or None (and one warning) where it cannot be built."""
     try:
-        return _declared(ctypes.CDLL(str(_built())))
+        return _declared(ctypes.CDLL(str(compiled("event", SOURCES[:1], SOURCES))))
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "stderr", None) or error
         logger.warning(
@@ -73,17 +74,32 @@ def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
     return found
 
 
-def _built() -> Path:
-    """Path of the library, built if there is none yet: under a name of its own, then renamed."""
+def compiled(name: str, units: Sequence[Path], sources: Sequence[Path]) -> Path:
+    """Path of a library, built if there is none yet: under a name of its own, then renamed.
+
+    Args:
+        name: its name begins with it.
+        units: what the compiler is given.
+        sources: all that it reads.
+
+    Raises:
+        FileNotFoundError: no compiler, or a source is missing.
+        OSError, subprocess.SubprocessError: it cannot be built.
+    """
     compiler = shutil.which(os.environ.get("CC") or "cc") or shutil.which("gcc")
     if compiler is None:
         raise FileNotFoundError("no C compiler found")
     native = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
-    sources = [path.read_text(encoding="utf-8") for path in SOURCES]
-    parts = (*sources, " ".join(FLAGS), version, platform.platform(), _processor())
+    parts = (
+        *(path.read_text(encoding="utf-8") for path in sources),
+        " ".join(FLAGS),
+        version,
+        platform.platform(),
+        _processor(),
+    )
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    target = _cache_dir() / f"event-{key}.so"
+    target = _cache_dir() / f"{name}-{key}.so"
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +107,7 @@ def _built() -> Path:
     try:
         for more in (("-fopenmp", native), (native,), ("-fopenmp",), ()):
             flags = (*FLAGS, *more)
-            command = [compiler, *flags, str(SOURCES[0]), "-o", str(temporary)]
+            command = [compiler, *flags, *map(str, units), "-o", str(temporary), "-lm"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 os.replace(temporary, target)
