@@ -30,7 +30,6 @@ class EndToEnd(pl.Callback):
     """
 
     def __init__(self, settings: SpikingSettings, batches: int = 4):
-        """See the class."""
         self.settings, self.batches = settings, batches
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
