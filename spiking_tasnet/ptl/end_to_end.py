@@ -1,4 +1,4 @@
-"""The rivals that train all layers at once: tandem learning [24] and time-based surrogate gradients [16, 17]."""
+"""Baselines that train all layers at once: tandem learning and surrogate gradients through time."""
 
 from __future__ import annotations
 
