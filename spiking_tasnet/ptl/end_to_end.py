@@ -1,4 +1,4 @@
-"""Baselines that train all layers at once: tandem learning and surrogate gradients through time."""
+"""Baselines that train all layers at once (Wu et al., 2019; Neftci, Mostafa and Zenke, 2019)."""
 
 from __future__ import annotations
 

@@ -53,7 +53,6 @@ class Segments(Dataset):
         remix: bool = False,
         seed: int = 0,
     ):
-        """See the class."""
         self.utterances, self.n_samples, self.sample_rate = utterances, round(segment * sample_rate), sample_rate
         self.training, self.remix, self.seed = training, remix and training, seed
         self.lengths = [_length(utterance, sample_rate) for utterance in utterances]
@@ -182,7 +181,6 @@ class SeparationData(pl.LightningDataModule):
         mixing: MixingConfig | None = None,
         n_src: int = 2,
     ):
-        """See the class."""
         super().__init__()
         self.config, self.batches_per_epoch, self.seed = config, batches_per_epoch, seed
         data_dir = Path(data_dir)

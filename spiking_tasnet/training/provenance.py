@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import spiking_tasnet
+from spiking_tasnet import __version__
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "pytorch-lightning", "asteroid", "numpy")
 
@@ -55,7 +55,7 @@ class RunFacts:
 
 def run_facts(seed: int) -> RunFacts:
     """The facts of this process."""
-    versions = {"python": platform.python_version(), "spiking-tasnet": spiking_tasnet.__version__}
+    versions = {"python": platform.python_version(), "spiking-tasnet": __version__}
     versions |= {package: found for package in PACKAGES if (found := _version(package))}
     return RunFacts(
         recipe=os.environ.get("SPIKING_TASNET_RECIPE") or None,  # set by `spiking-tasnet run`: its own command line
@@ -76,7 +76,7 @@ def _version(package: str) -> str | None:
 
 
 def _git(*words: str) -> str | None:
-    folder = Path(spiking_tasnet.__file__).parent
+    folder = Path(__file__).parent
     try:
         done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
     except OSError:
