@@ -82,6 +82,9 @@ def build(kind: type, data: Any, where: str) -> Any:
         raise ValueError(f"{where}: {type(data).__name__} found, a mapping of settings expected")
     hints = typing.get_type_hints(kind)
     unknown = [key for key in data if key not in hints]
+    renamed = getattr(kind, "RENAMED", {})  # of a dataclass: old key -> what it is called now
+    if unknown and unknown[0] in renamed:
+        raise ValueError(f"{where}: key {unknown[0]!r} found, it is called {renamed[unknown[0]]} now: rename it")
     if unknown:
         raise ValueError(f"{where}: unknown key {reprlib.repr(unknown[0])} found, one of {', '.join(hints)} expected")
     return kind(**{key: _value(hints[key], value, f"{where}: {key}") for key, value in data.items()})
@@ -94,6 +97,11 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if value is None:
             return None
         kind = next(option for option in typing.get_args(kind) if option is not type(None))
+    if typing.get_origin(kind) is typing.Literal:
+        if value not in typing.get_args(kind):
+            options = ", ".join(map(str, typing.get_args(kind)))
+            raise ValueError(f"{where}: {reprlib.repr(value)} found, one of {options} expected")
+        return value
     if kind is float:
         value = _number(value)
     if type(value) is not kind:

@@ -15,7 +15,7 @@ from spiking_tasnet.paper.style import BLUE, ORANGE, VERMILION, Shown, legend, p
 from spiking_tasnet.paper.summary import told, who
 from spiking_tasnet.report.markdown import table
 from spiking_tasnet.snn import activation_percentile, convertible_layers
-from spiking_tasnet.snn.convert import measure_activations
+from spiking_tasnet.snn.conversion import measure_activations
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.networks import load_model

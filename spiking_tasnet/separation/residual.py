@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.snn import ConvertibleLayer
-from spiking_tasnet.snn.fold import carries_shortcut, fold_shortcut, folded_weights
+from spiking_tasnet.snn.fold import carries_shortcut, folded_weights
 
 
 def residual_layers(network: TasNet) -> list[ConvertibleLayer]:
@@ -33,7 +33,7 @@ def fold_residuals(network: TasNet) -> None:
     """Make `network`, in place, the plain network that computes what it does with its residual connections."""
     for layer in residual_layers(network):
         if layer.shortcut:
-            fold_shortcut(layer)
+            layer.fold_shortcut()
 
 
 @torch.no_grad()

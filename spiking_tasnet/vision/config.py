@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from spiking_tasnet.ptl import PTLConfig
-from spiking_tasnet.snn.layers import MAX_STEPS
+from spiking_tasnet.snn.settings import MAX_STEPS
 from spiking_tasnet.vision.networks import NETWORKS
 
 # Far above what anybody trains; beyond, a slip of the pen.

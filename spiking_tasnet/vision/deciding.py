@@ -10,7 +10,7 @@ from spiking_tasnet.vision.config import Config
 
 END_TO_END = ("tandem", "surrogate", "lif")  # all layers at once
 # Of section ptl: how neurons spike, for every method.
-SPIKING = ("num_steps", "percentile", "channel_wise", "v_init", "spread")
+SPIKING = ("num_steps", "percentile", "channel_wise", "v_init", "encoding")
 HARDWARE = ("weight_bits", "per_channel", "fan_in")
 RATE = ("rate_steps", "rate_percentile", "rate_images")
 

@@ -275,7 +275,7 @@ def _remarks(experiment: Experiment) -> str:
     ptl, remarks = experiment.config.ptl, []
     if "ptl" in experiment.results:
         told = [f"T_p = {ptl.patience}", f"thresholds at the {ptl.percentile:g}th percentile"]
-        if ptl.spread:
+        if ptl.encoding == "spread":
             told.append("the first layer's spikes spread over the window")
         if ptl.weight_bits:
             told.append(f"weights and biases of {ptl.weight_bits} bits, a scale a {_scale(ptl.per_channel)}")

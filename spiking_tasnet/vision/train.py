@@ -15,7 +15,7 @@ from torch import nn
 from spiking_tasnet.files import write_json
 from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning
 from spiking_tasnet.snn import Constraints, convert
-from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS
+from spiking_tasnet.snn.words import MAX_PACKED_STEPS
 from spiking_tasnet.training import BestState, claimed, fingerprint, fit, loader_faults, run_facts
 from spiking_tasnet.vision.config import Config, TrainConfig
 from spiking_tasnet.vision.data import VisionData
@@ -116,7 +116,7 @@ def _train(
         settings = config.ptl.settings(
             "tandem" if method == "tandem" else "surrogate",
             decay=config.rivals.lif_decay if method == "lif" else 1.0,
-            fold=config.rivals.pretrained,
+            folded=config.rivals.pretrained,
             constraints=Constraints(),
         )
         callbacks = [EndToEnd(settings), BestState()]
