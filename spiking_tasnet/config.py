@@ -80,11 +80,12 @@ def build(kind: type, data: Any, where: str) -> Any:
     """
     if not isinstance(data, dict):
         raise ValueError(f"{where}: {type(data).__name__} found, a mapping of settings expected")
-    hints = typing.get_type_hints(kind)
+    types_of = typing.get_type_hints(kind)
+    hints = {item.name: types_of[item.name] for item in dataclasses.fields(kind)}
     unknown = [key for key in data if key not in hints]
-    renamed = getattr(kind, "RENAMED", {})  # of a dataclass: old key -> what it is called now
+    renamed = getattr(kind, "RENAMED", {})
     if unknown and unknown[0] in renamed:
-        raise ValueError(f"{where}: key {unknown[0]!r} found, it is called {renamed[unknown[0]]} now: rename it")
+        raise ValueError(f"{where}: key {unknown[0]!r} found, which is now called {renamed[unknown[0]]!r}; rename it")
     if unknown:
         raise ValueError(f"{where}: unknown key {reprlib.repr(unknown[0])} found, one of {', '.join(hints)} expected")
     return kind(**{key: _value(hints[key], value, f"{where}: {key}") for key, value in data.items()})

@@ -49,12 +49,33 @@ def read_model(path: str | Path, format_: str, rebuild: Callable[[dict[str, Any]
         FileNotFoundError: no such file.
         ValueError: not a model of ours, a damaged one, one whose weights do not fit its own sizes, or are not finite.
     """
+    return network_of(path, read_contents(path, (format_,), hint), rebuild, hint)
+
+
+def read_contents(path: str | Path, formats: tuple[str, ...], hint: str) -> dict[str, Any]:
+    """Read the contents of a model file whose format is one of `formats`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a model of ours, or a damaged one.
+    """
     try:
         contents = read_plain(path, "a model file", f"copy or fetch it again, or {hint}")
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such model; {hint}") from None
-    if not isinstance(contents, dict) or contents.get("format") != format_:
+    if not isinstance(contents, dict) or contents.get("format") not in formats:
         raise ValueError(f"{path}: a checkpoint of another program found, a model.pt of this toolkit expected")
+    return contents
+
+
+def network_of(
+    path: str | Path, contents: dict[str, Any], rebuild: Callable[[dict[str, Any]], Network], hint: str
+) -> Network:
+    """The network that the contents of a model file describe, in eval mode.
+
+    Raises:
+        ValueError: sizes or weights are missing, do not fit each other, or are not finite.
+    """
     sizes, state = contents.get("model"), contents.get("state_dict")
     if not isinstance(sizes, dict) or not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
         raise ValueError(f"{path}: a model without its sizes or its weights found, both expected; {hint}")

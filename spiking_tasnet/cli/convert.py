@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from spiking_tasnet.cli.experiment import add_folder, add_options, prepare
 
@@ -11,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_options(parser, holds=" (holds tr/ and cv/, or talkers/ and cv/)")
     add_folder(parser)
+    parser.add_argument("--ann", type=Path, metavar="FILE", help="model.pt of the ANN (default: EXP/ann/model.pt)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -20,4 +22,4 @@ def run(args: argparse.Namespace) -> None:
     config = prepare(args, Config)
     from spiking_tasnet.separation.train import convert_ann
 
-    print(convert_ann(config, args.data, args.exp))
+    print(convert_ann(config, args.data, args.exp, args.ann))

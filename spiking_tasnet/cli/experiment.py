@@ -10,10 +10,10 @@ Config = TypeVar("Config")
 MOST_THREADS = 1024
 
 
-def add_options(parser: argparse.ArgumentParser, holds: str = "") -> None:
+def add_options(parser: argparse.ArgumentParser, holds: str = "", data_required: bool = True) -> None:
     """Options of the configuration and of the data; `holds` says what of the data folder is read."""
     parser.add_argument("--config", type=Path, help="YAML of the experiment (default: the paper's settings)")
-    parser.add_argument("--data", type=Path, required=True, help=f"data folder that stage 0 made{holds}")
+    parser.add_argument("--data", type=Path, required=data_required, help=f"data folder that stage 0 made{holds}")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override the YAML, e.g. --set ann.lr=5e-4"
     )

@@ -23,6 +23,7 @@ COMMANDS = {
     "talkers": ("talkers", "prepare a folder of talkers: cache of training speech, lists and mixtures of dev and test"),
     "train": ("train", "train the ANN"),
     "convert": ("convert", "convert the trained ANN to spikes by progressive tandem learning"),
+    "pack": ("pack", "pack a converted network and its ANN in one small file"),
     "separate-set": ("separate_set", "separate every mixture of a Kaldi data folder"),
     "score": ("score", "score a folder of separations against a Kaldi data folder"),
     "report": ("report", "write RESULTS.md, results.json, the learning curves and the listening page"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spiking_tasnet.cli.console import say
 from spiking_tasnet.cli.options import add_allow_pipes
+from spiking_tasnet.paper.published import TABLE4
 from spiking_tasnet.separation.report.write import write_report
 
 
@@ -20,6 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report and name its files."""
-    for path in write_report(args.exp, args.data, args.paper, args.allow_pipes):
+    for path in write_report(args.exp, args.data, TABLE4 if args.paper else None, args.allow_pipes):
         say(str(path))
     return 0

@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="MIX", help="WAV, FLAC or what else libsndfile reads")
     parser.add_argument("-o", "--out", type=Path, default=Path("separated"), help="output folder (default: separated)")
     parser.add_argument(
-        "--model", type=Path, metavar="DIR", help="exp/<name>, or a model.pt (default: the newest of the recipes here)"
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="exp/<name>, or a model.pt (default: the network that is shipped, or else the newest of the recipes here)",
     )
     parser.add_argument("--ann", action="store_true", help="use the analog network instead of the spiking one")
     parser.add_argument(
@@ -98,17 +101,19 @@ def _check_options(args: argparse.Namespace) -> None:
 def _separate_all(args: argparse.Namespace, interrupts: Interrupts) -> int:
     import torch
 
+    from spiking_tasnet.models import SHIPPED
     from spiking_tasnet.separation.output_names import identities, output_stems
-    from spiking_tasnet.separation.separator import Separator, newest_model
+    from spiking_tasnet.separation.separator import Separator, default_model
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     files, reports = _expand(args.files)
     stems, inputs = output_stems(files), identities(files)
-    model = args.model or newest_model(args.ann)
+    model = args.model or default_model(args.ann)
     separator = Separator.load(model, args.ann, args.segment)
     kind = "spiking" if separator.network.is_spiking else "analog"
-    tell(f"model: {printable(os.path.relpath(model))} ({kind})")
+    shown = f"{SHIPPED.name}, which is shipped" if model == SHIPPED else printable(os.path.relpath(model))
+    tell(f"model: {shown} ({kind})")
     began = time.monotonic()
     try:
         for path in files:

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_options(parser, holds=" (holds tr/ and cv/, or talkers/ and cv/)")
     add_folder(parser)
-    parser.add_argument("--init", type=Path, metavar="FILE", help="model.pt of the same sizes to start from")
+    parser.add_argument("--init", type=Path, metavar="FILE", help="ANN of the same sizes to start from")
 
 
 def run(args: argparse.Namespace) -> None:

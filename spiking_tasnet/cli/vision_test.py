@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Test."""
-    from spiking_tasnet.vision.evaluate import test_all
+    from spiking_tasnet.vision.evaluate import evaluate_all
 
     set_threads(args.threads)
-    print(test_all(args.data, args.exp))
+    print(evaluate_all(args.data, args.exp))

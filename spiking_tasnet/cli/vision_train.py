@@ -9,10 +9,10 @@ from spiking_tasnet.cli.experiment import add_folder, add_options, prepare
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from spiking_tasnet.vision.train import METHODS
+    from spiking_tasnet.vision.methods import METHODS
 
-    told = "; ".join(f"{method}: {what}" for method, what in METHODS.items())
-    parser.add_argument("--method", required=True, choices=METHODS, help=told)
+    description = "; ".join(f"{key}: {method.description}" for key, method in METHODS.items())
+    parser.add_argument("--method", required=True, choices=METHODS, help=description)
     add_options(parser)
     add_folder(parser)
 

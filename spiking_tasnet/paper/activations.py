@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import fmean
 
 import torch
+from matplotlib.figure import Figure
 from torch import nn
 
-from spiking_tasnet.paper.runs import Done, Run, Runs
-from spiking_tasnet.paper.style import BLUE, ORANGE, VERMILION, Shown, legend, panels
-from spiking_tasnet.paper.summary import told, who
+from spiking_tasnet.paper.runs import Choices, FinishedRun, Run, Runs
+from spiking_tasnet.paper.style import BLUE, ORANGE, VERMILION, Rendered, legend, panels
+from spiking_tasnet.paper.summary import mean_and_sd, row_labels
 from spiking_tasnet.report.markdown import table
 from spiking_tasnet.snn import activation_percentile, convertible_layers
 from spiking_tasnet.snn.conversion import measure_activations
 from spiking_tasnet.vision.config import Config
-from spiking_tasnet.vision.data import VisionData
+from spiking_tasnet.vision.data import Batch, VisionData
 from spiking_tasnet.vision.networks import load_model
 
 BINS = 60
@@ -30,12 +31,12 @@ class Histogram:
     """Activations of one layer, in its own units.
 
     Attributes:
-        layer: its place from 1, its kind and its channels.
+        layer: its number from 1, its kind and its channels.
         edges: of the bins, one more than there are bins.
         counts: neurons x images in each bin.
-        silent: part of the activations that is zero.
+        silent: fraction of activations that are zero.
         percentiles: at `PERCENTILES`.
-        largest: activation.
+        largest: the largest activation.
     """
 
     layer: str
@@ -46,12 +47,12 @@ class Histogram:
     largest: float
 
 
-def plan_activations(config: Config, chosen: dict[str, tuple]) -> list[Run]:
+def plan_activations(config: Config, choices: Choices) -> list[Run]:
     """The ANN."""
     return [Run("ANN", "ann", config)]
 
 
-def histograms(network: nn.Module, batches: Sequence) -> list[Histogram]:
+def histograms(network: nn.Module, batches: Iterable[Batch]) -> list[Histogram]:
     """Histograms of every ReLU layer's outputs on batches of images."""
 
     def run() -> None:
@@ -79,19 +80,19 @@ def histograms(network: nn.Module, batches: Sequence) -> list[Histogram]:
     return found
 
 
-def show_activations(runs: Runs, done: Sequence[Done]) -> Shown:
-    """Fig. 1; the picture is of the first seed, whose layers' units the other seeds do not share."""
+def show_activations(runs: Runs, finished: Sequence[FinishedRun]) -> Rendered:
+    """Fig. 1. The picture is of the first seed: other seeds have other units in each layer."""
     found = []
-    for one in done:
-        data = VisionData(runs.data_dir, one.run.config.data, one.run.config.seed)
-        batches = list(islice(data.train_dataloader(), one.run.config.ptl.threshold_batches))
-        found.append(histograms(load_model(one.folder / "model.pt"), batches))
+    for run in finished:
+        data = VisionData(runs.data_dir, run.config.data, run.config.seed)
+        batches = list(islice(data.train_dataloader(), run.config.ptl.threshold_batches))
+        found.append(histograms(load_model(run.folder / "model.pt"), batches))
     rows = [
-        who(one)
+        row_labels(run)
         | {"layer": layer.layer, "low": low, "high": high, "count": count, "silent": layer.silent}
         | {f"percentile_{p:g}": value for p, value in zip(PERCENTILES, layer.percentiles, strict=True)}
         | {"largest": layer.largest}
-        for one, layers in zip(done, found, strict=True)
+        for run, layers in zip(finished, found, strict=True)
         for layer in layers
         for low, high, count in zip(layer.edges, layer.edges[1:], layer.counts, strict=False)
     ]
@@ -100,13 +101,13 @@ def show_activations(runs: Runs, done: Sequence[Done]) -> Shown:
         cells = [[layer.largest for layer in seeds]]
         cells += [[layer.percentiles[index] for layer in seeds] for index in range(len(PERCENTILES))]
         silent = f"{100 * fmean(layer.silent for layer in seeds):.1f}"
-        lines.append([seeds[0].layer, silent, *(told(values, 3) for values in (*cells[1:], cells[0]))])
+        lines.append([seeds[0].layer, silent, *(mean_and_sd(values, 3) for values in (*cells[1:], cells[0]))])
     header = ["layer", "zeros (%)", *(f"{p:g}th percentile" for p in PERCENTILES), "largest"]
-    return Shown(rows, _draw(found[0], runs, done[0]), table(header, lines))
+    return Rendered(rows, _draw(found[0], runs, finished[0]), table(header, lines))
 
 
-def _draw(layers: Sequence[Histogram], runs: Runs, done: Done):
-    cols = min((4, 5, 3), key=lambda cols: -len(layers) % cols)  # as few empty places as can be
+def _draw(layers: Sequence[Histogram], runs: Runs, run: FinishedRun) -> Figure:
+    cols = min((4, 5, 3), key=lambda cols: -len(layers) % cols)  # the fewest empty panels
     n_rows = -(-len(layers) // cols)
     figure, grid = panels(n_rows, cols, 2.6 * cols, 1.0 + 2.3 * n_rows)
     for axes, layer in zip(grid.flat, layers, strict=False):
@@ -121,8 +122,8 @@ def _draw(layers: Sequence[Histogram], runs: Runs, done: Done):
         axes.set_xlabel("activation", fontsize=8)
     for axes in grid.flat[len(layers) :]:
         axes.remove()
-    figure.supylabel("neurons x images a bin", fontsize=9)
-    name, seed = done.run.config.model.network, done.run.config.seed
+    figure.supylabel("neurons x images per bin", fontsize=9)
+    name, seed = run.config.model.network, run.config.seed
     title = f"Fig. 1: activations of the ANN {name} on {runs.corpus.corpus}, in each layer's own units, seed {seed}"
     figure.suptitle(title, fontsize=10)
     legend(figure)

@@ -1,4 +1,4 @@
-"""Fig. 4 (learning curves of the rivals by depth) and Fig. 5 (the progress of PTL)."""
+"""Fig. 4 (learning curves of the methods by depth) and Fig. 5 (the progress of PTL)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from spiking_tasnet.files import read_json
 from spiking_tasnet.paper.published import TABLE1
-from spiking_tasnet.paper.runs import Done, Run, Runs
-from spiking_tasnet.paper.style import BLUE, COLOURS, Shown, legend, level, panels
-from spiking_tasnet.paper.summary import accuracy, by_label, epochs, told, told_or_not, who
+from spiking_tasnet.paper.runs import Choices, FinishedRun, Run, Runs
+from spiking_tasnet.paper.style import BLUE, COLOURS, Rendered, legend, level, panels
+from spiking_tasnet.paper.summary import accuracy, by_label, epochs, mean_and_sd, number_or_dash, row_labels, values_of
 from spiking_tasnet.report.curves import mark_conversions, shade_stages, stage_spans
 from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
@@ -24,20 +24,20 @@ Row = dict[str, float]
 DEEP = {"ann": "A  ANN", "tandem": "B  tandem learning", "surrogate": "C  surrogate gradient"}
 
 
-def read_history(done: Done) -> list[Row]:
+def read_history(run: FinishedRun) -> list[Row]:
     """Rows of history.csv as numbers.
 
     Raises:
         ValueError: it is not what a training writes.
     """
-    path = done.folder / "history.csv"
+    path = run.folder / "history.csv"
     try:
         with open(path, newline="", encoding="utf-8") as stream:
             rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
     except (TypeError, ValueError):
         rows = []
     if not rows or "val_loss" not in rows[0]:
-        raise ValueError(f"{path}: not the history of a training; delete {done.folder.parent} and run again")
+        raise ValueError(f"{path}: not the history of a training; delete {run.folder.parent} and run again")
     return rows
 
 
@@ -46,11 +46,11 @@ def best_accuracy(history: Sequence[Row]) -> float:
     return 100 * min(history, key=lambda row: row["val_loss"])["val_accuracy"]
 
 
-def plan_depth(config: Config, chosen: dict[str, tuple]) -> list[Run]:
+def plan_depth(config: Config, choices: Choices) -> list[Run]:
     """ANN, tandem and surrogate learning of each network."""
-    (num_steps,) = chosen["num_steps"]
+    (num_steps,) = choices["num_steps"]
     runs = []
-    for network in chosen["networks"]:
+    for network in choices["networks"]:
         changed = dataclasses.replace(
             config,
             model=dataclasses.replace(config.model, network=network),
@@ -60,44 +60,44 @@ def plan_depth(config: Config, chosen: dict[str, tuple]) -> list[Run]:
     return runs
 
 
-def show_depth(runs: Runs, done: Sequence[Done]) -> Shown:
-    """Fig. 4, by validation accuracy: the test set is read once a run, at its end."""
+def show_depth(runs: Runs, finished: Sequence[FinishedRun]) -> Rendered:
+    """Fig. 4, by validation accuracy: a run reads the test set only once, at its end."""
     figure, grid = panels(1, 3, 11.0, 3.6, sharey=True)
-    networks = list(dict.fromkeys(one.run.config.model.network for one in done))
-    histories = {one.folder: read_history(one) for one in done}
+    networks = list(dict.fromkeys(run.config.model.network for run in finished))
+    histories = {run.folder: read_history(run) for run in finished}
     lines, several = [], False
     for axes, (method, title) in zip(grid.flat, DEEP.items(), strict=True):
         for colour, network in zip(_colours(len(networks)), networks, strict=True):
-            some = [one for one in done if one.run.label == f"{method} {network}"]
-            curves = [[100 * row["val_accuracy"] for row in histories[one.folder]] for one in some]
+            group = [run for run in finished if run.label == f"{method} {network}"]
+            curves = [[100 * row["val_accuracy"] for row in histories[run.folder]] for run in group]
             several = several or len(curves) > 1
             _curve(axes, curves, colour, network)
-            kept = [best_accuracy(histories[one.folder]) for one in some]
-            tested = told([accuracy(one) for one in some], 2)
-            lines.append([network, title[3:], told(kept, 2), tested, told([epochs(one) for one in some], 0)])
+            kept = [best_accuracy(histories[run.folder]) for run in group]
+            tested = mean_and_sd(values_of(group, accuracy), 2)
+            lines.append([network, title[3:], mean_and_sd(kept, 2), tested, mean_and_sd(values_of(group, epochs), 0)])
         axes.set_title(title, fontsize=10, loc="left")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
     grid[0, 0].set_ylabel("accuracy on validation (%)")
-    steps = done[0].run.config.ptl.num_steps
-    spread_told = "; shaded: from the worst to the best seed" if several else ""
-    figure.suptitle(f"Fig. 4: {runs.corpus.corpus}, $N_s$ = {steps}{spread_told}", fontsize=10)
+    steps = finished[0].config.ptl.num_steps
+    shading = "; shaded: from the worst to the best seed" if several else ""
+    figure.suptitle(f"Fig. 4: {runs.corpus.corpus}, $N_s$ = {steps}{shading}", fontsize=10)
     legend(figure, columns=len(networks))
     header = ["network", "method", "validation accuracy (%)", "test accuracy (%)", "epochs"]
     note = "Of the epoch with the lowest validation loss. The paper gives curves, no numbers."
-    return Shown(_rows(done, histories), figure, table(header, sorted(lines), text_columns=2) + "\n\n" + note)
+    return Rendered(_rows(finished, histories), figure, table(header, sorted(lines), text_columns=2) + "\n\n" + note)
 
 
-def plan_progress(config: Config, chosen: dict[str, tuple]) -> list[Run]:
+def plan_progress(config: Config, choices: Choices) -> list[Run]:
     """The ANN and its conversion."""
     return [Run("ANN", "ann", config), Run("PTL", "ptl", config)]
 
 
-def show_progress(runs: Runs, done: Sequence[Done]) -> Shown:
-    """Fig. 5; the picture is of the first seed, whose stages the other seeds do not share."""
-    groups, histories = by_label(done), {one.folder: read_history(one) for one in done}
+def show_progress(runs: Runs, finished: Sequence[FinishedRun]) -> Rendered:
+    """Fig. 5. The picture is of the first seed: other seeds have other stages."""
+    groups, histories = by_label(finished), {run.folder: read_history(run) for run in finished}
     ann, ptl = groups["ANN"][0], groups["PTL"][0]
-    history, network = histories[ptl.folder], ptl.run.config.model.network
+    history, network = histories[ptl.folder], ptl.config.model.network
     spans = stage_spans(int(row["ptl_stage"]) for row in history)
     figure, grid = panels(2, 1, min(12.0, 6.5 + 0.05 * len(history)), 5.6, sharex=True)
     upper, lower = grid[:, 0]
@@ -106,7 +106,7 @@ def show_progress(runs: Runs, done: Sequence[Done]) -> Shown:
         values = [factor * row[name] for row in history]
         over = range(1, len(values) + 1)
         axes.plot(over, values, color=BLUE, marker="o", markersize=3, label="network in conversion")
-    title = f"Fig. 5: PTL of {network} on {runs.corpus.corpus}, seed {ptl.run.config.seed}"
+    title = f"Fig. 5: PTL of {network} on {runs.corpus.corpus}, seed {ptl.config.seed}"
     upper.set_title(title, fontsize=10, pad=18)
     level(upper, best_accuracy(histories[ann.folder]), "ANN")
     level(lower, min(row["val_loss"] for row in histories[ann.folder]), "ANN")
@@ -121,14 +121,18 @@ def show_progress(runs: Runs, done: Sequence[Done]) -> Shown:
     legend(figure)
     paper = TABLE1.get((runs.corpus.corpus, network), {})
     lines = []
-    for (label, some), method in zip(groups.items(), ("ann", "ptl"), strict=True):
-        kept = [best_accuracy(histories[one.folder]) for one in some]
+    for (label, group), method in zip(groups.items(), ("ann", "ptl"), strict=True):
+        kept = [best_accuracy(histories[run.folder]) for run in group]
         entry = paper.get(method)
-        cells = [told(kept, 2), told([accuracy(one) for one in some], 2), told([epochs(one) for one in some], 1)]
-        lines.append([label, *cells, told_or_not(entry and entry.accuracy, 2)])
-    lines[1][1] = told([_last_stage(histories[one.folder]) for one in groups["PTL"]], 2)
+        cells = [
+            mean_and_sd(kept, 2),
+            mean_and_sd(values_of(group, accuracy), 2),
+            mean_and_sd(values_of(group, epochs), 1),
+        ]
+        lines.append([label, *cells, number_or_dash(entry and entry.accuracy, 2)])
+    lines[1][1] = mean_and_sd([_last_stage(histories[run.folder]) for run in groups["PTL"]], 2)
     header = ["network", "validation accuracy (%)", "test accuracy (%)", "epochs", "paper, test (%)"]
-    return Shown(_rows(done, histories), figure, table(header, lines))
+    return Rendered(_rows(finished, histories), figure, table(header, lines))
 
 
 def _last_stage(history: Sequence[Row]) -> float:
@@ -152,7 +156,7 @@ def _colours(count: int) -> list[str]:
     return [COLOURS[index % len(COLOURS)] for index in range(count)]
 
 
-def _rows(done: Sequence[Done], histories: dict[Any, list[Row]]) -> list[dict[str, Any]]:
-    """One row an epoch of every run."""
+def _rows(finished: Sequence[FinishedRun], histories: dict[Any, list[Row]]) -> list[dict[str, Any]]:
+    """One row per epoch of every run."""
     names = ("epoch", "ptl_stage", "train_loss", "val_loss", "val_accuracy", "lr", "seconds")
-    return [who(one) | {name: row[name] for name in names} for one in done for row in histories[one.folder]]
+    return [row_labels(run) | {name: row[name] for name in names} for run in finished for row in histories[run.folder]]

@@ -1,7 +1,7 @@
 """Trainings by their settings: each is made once, in a folder named after what decides it, and shared by all exhibits.
 
-`OUT/runs/<corpus>-<network>-<method>-...-seed<n>-<digest>/<method>` is a folder of `run_method`; model.pt is written
-last, so it marks a training that is over.
+`OUT/runs/<corpus>-<network>-<method>-...-seed<n>-<digest>/<method>` is a folder of `run_method`. It writes model.pt
+last, so that file marks a finished training.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +21,13 @@ from spiking_tasnet.files import read_json, write_json
 from spiking_tasnet.training.checkpoint import remove_checkpoints
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.corpora import read_corpus
-from spiking_tasnet.vision.deciding import deciding, needs_ann
-from spiking_tasnet.vision.evaluate import test_method
+from spiking_tasnet.vision.deciding import deciding
+from spiking_tasnet.vision.evaluate import evaluate_method
+from spiking_tasnet.vision.methods import METHODS, needs_ann
 from spiking_tasnet.vision.train import run_method
 
 logger = logging.getLogger(__name__)
+Choices = Mapping[str, tuple[Any, ...]]  # option of an exhibit -> the values to go through
 
 
 @dataclass(frozen=True)
@@ -44,51 +46,49 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Done:
-    """A run that is over.
+class FinishedRun(Run):
+    """A training that is over.
 
     Attributes:
-        run: what was asked for.
         folder: what `run_method` left.
-        test: what `test_method` found; empty where no test was asked for.
+        test: what `evaluate_method` measured; empty where no test was asked for.
     """
 
-    run: Run
-    folder: Path
-    test: dict[str, Any] = field(default_factory=dict)
+    folder: Path = Path()
+    test: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Runs:
-    """The trainings of a folder.
+    """The trainings under one folder.
 
     Args:
         data_dir: what stage 0 made.
-        folder: holds one folder a training.
+        root: holds one folder per training.
 
     Raises:
         FileNotFoundError: stage 0 did not run.
     """
 
-    def __init__(self, data_dir: Path, folder: Path):
-        """See the class."""
-        self.data_dir, self.folder = data_dir, folder
+    def __init__(self, data_dir: Path, root: Path):
+        """Read which corpus it is."""
+        self.data_dir, self.root = data_dir, root
         self.corpus = read_corpus(data_dir)
 
-    def place(self, method: str, config: Config) -> Path:
-        """The folder of a training, whether it is there or not."""
+    def folder(self, method: str, config: Config) -> Path:
+        """The folder of a training, whether it exists or not."""
         data = dataclasses.asdict(self.corpus)
-        del data["folder"]  # where images lie changes no result
+        del data["folder"]  # the location of the images changes no result
         facts = {"method": method, "data": data, "settings": deciding(method, config)}
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:10]
         words = [self.corpus.corpus, config.model.network, method]
         if method != "ann":
-            words.append(f"Ns{config.rivals.rate_steps if method == 'rate' else config.ptl.num_steps}")
-        if method in ("ptl", "primitive") and config.ptl.weight_bits:
+            words.append(f"Ns{config.baselines.rate_steps if method == 'rate' else config.ptl.num_steps}")
+        if METHODS[method].constrained and config.ptl.weight_bits:
             words.append(f"{config.ptl.weight_bits}bit")
-        return self.folder / "-".join([*words, f"seed{config.seed}", digest]) / method
+        return self.root / "-".join([*words, f"seed{config.seed}", digest]) / method
 
-    def obtain(self, runs: Sequence[Run], tested: bool) -> list[Done]:
-        """Make what is not there yet, in order, each ANN before what converts it.
+    def obtain(self, runs: Sequence[Run], tested: bool) -> list[FinishedRun]:
+        """Make what does not exist yet, in order, each ANN before what converts it.
 
         Args:
             runs: what an exhibit needs.
@@ -97,44 +97,45 @@ class Runs:
         Raises:
             ValueError: of `run_method`, naming the run.
         """
-        wanted: dict[Path, tuple[str, Config]] = {}
+        needed: dict[Path, tuple[str, Config]] = {}
         for run in runs:
             if needs_ann(run.method, run.config):
-                wanted.setdefault(self.place("ann", run.config), ("ann", run.config))
-            wanted.setdefault(self.place(run.method, run.config), (run.method, run.config))
-        for number, (place, (method, config)) in enumerate(wanted.items(), start=1):
-            told = f"run {number} of {len(wanted)}, {place.parent.name}"
-            with _alone(place.parent):
-                if (place / "model.pt").is_file():
-                    logger.info("%s: there already", told)
+                needed.setdefault(self.folder("ann", run.config), ("ann", run.config))
+            needed.setdefault(self.folder(run.method, run.config), (run.method, run.config))
+        for number, (folder, (method, config)) in enumerate(needed.items(), start=1):
+            title = f"run {number} of {len(needed)}, {folder.parent.name}"
+            with _alone(folder.parent):
+                if (folder / "model.pt").is_file():
+                    logger.info("%s: there already", title)
                 else:
-                    logger.info("%s", told)
-                    self._train(place, method, config)
-        done = []
+                    logger.info("%s", title)
+                    self._train(folder, method, config)
+        finished = []
         for number, run in enumerate(runs, start=1):
-            place = self.place(run.method, run.config)
-            done.append(Done(run, place, self._test(place, f"{number} of {len(runs)}") if tested else {}))
-        return done
+            folder = self.folder(run.method, run.config)
+            test = self._test(folder, f"{number} of {len(runs)}") if tested else {}
+            finished.append(FinishedRun(run.label, run.method, run.config, folder, test))
+        return finished
 
-    def _train(self, place: Path, method: str, config: Config) -> None:
-        ann = self.place("ann", config) / "model.pt" if needs_ann(method, config) else None
+    def _train(self, folder: Path, method: str, config: Config) -> None:
+        ann = self.folder("ann", config) / "model.pt" if needs_ann(method, config) else None
         try:
-            run_method(method, config, self.data_dir, place.parent, ann=ann)
+            run_method(method, config, self.data_dir, folder.parent, ann=ann)
         except ValueError as error:
-            raise ValueError(f"{place.parent.name}: {error}") from None
-        remove_checkpoints(place / "last.ckpt")
+            raise ValueError(f"{folder.parent.name}: {error}") from None
+        remove_checkpoints(folder / "last.ckpt")
 
-    def _test(self, place: Path, number: str) -> dict[str, Any]:
-        path = place / "test.json"
+    def _test(self, folder: Path, number: str) -> dict[str, Any]:
+        path = folder / "test.json"
         if not path.is_file():
-            logger.info("test %s, %s", number, place.parent.name)
-            write_json(path, test_method(self.data_dir, place))
+            logger.info("test %s, %s", number, folder.parent.name)
+            write_json(path, evaluate_method(self.data_dir, folder))
         return read_json(path)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time train in a folder; another waits, and then finds the run there."""
+    """Let one process at a time train in a folder; a second one waits, and then finds the training done."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

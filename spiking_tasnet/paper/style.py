@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -13,19 +13,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spiking_tasnet.files import whole_file
-from spiking_tasnet.paper.runs import Done
-from spiking_tasnet.paper.summary import spread
+from spiking_tasnet.paper.summary import standard_deviation
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE)
 PAPER = "#6b7280"
-PAPER_LINE = {"color": PAPER, "linestyle": (0, (4, 3)), "linewidth": 1.3}
-PAPER_MARKS = PAPER_LINE | {"marker": "D", "markersize": 5, "markerfacecolor": "white"}
+PAPER_LINE: dict[str, Any] = {"color": PAPER, "linestyle": (0, (4, 3)), "linewidth": 1.3}
+PAPER_MARKS: dict[str, Any] = PAPER_LINE | {"marker": "D", "markersize": 5, "markerfacecolor": "white"}
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What an exhibit comes to: rows of its CSV, its picture, and its table in Markdown."""
+class Rendered:
+    """A finished exhibit: the rows of its CSV, its picture, and its table in Markdown."""
 
     rows: list[dict[str, Any]]
     figure: Figure
@@ -50,28 +49,25 @@ def legend(figure: Figure, columns: int = 4) -> None:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if found:
-        options = {"loc": "outside lower center", "frameon": False, "fontsize": 8}
-        figure.legend(found.values(), found.keys(), ncol=min(columns, len(found)), **options)
+        options: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 8}
+        figure.legend(list(found.values()), list(found), ncol=min(columns, len(found)), **options)
 
 
-def points(
-    axes: Axes,
-    groups: Mapping[Any, Sequence[Done]],
-    measure: Callable[[Done], float],
-    colour: str = BLUE,
-    label: str = "here",
-) -> None:
-    """Draw groups of runs in turn at x = 0, 1, ...: a dot a seed, the mean with its standard deviation, a line.
+def points(axes: Axes, groups: Mapping[str, Sequence[float]], colour: str = BLUE, label: str = "here") -> None:
+    """Draw groups in turn at x = 0, 1, ...: a dot per seed, the mean with its standard deviation, a line.
 
-    The keys of `groups` name the places on the x axis.
+    Args:
+        axes: gets the keys of `groups` as tick labels.
+        groups: tick label -> one value per seed.
+        colour: of dots and line.
+        label: of the legend.
     """
-    values = [[measure(one) for one in done] for done in groups.values()]
-    places = range(len(values))
-    several = any(len(some) > 1 for some in values)
+    values = list(groups.values())
+    several = any(len(group) > 1 for group in values)
     axes.errorbar(
-        places,
-        [fmean(some) for some in values],
-        yerr=[spread(some) for some in values] if several else None,
+        range(len(values)),
+        [fmean(group) for group in values],
+        yerr=[standard_deviation(group) for group in values] if several else None,
         color=colour,
         marker="o",
         markersize=5,
@@ -80,9 +76,9 @@ def points(
         label=f"{label}, mean ± s.d. of seeds" if several else label,
     )
     if several:
-        dots = [(place, value) for place, some in zip(places, values, strict=True) for value in some]
+        dots = [(x, value) for x, group in enumerate(values) for value in group]
         axes.plot(*zip(*dots, strict=True), color=colour, alpha=0.4, marker=".", linestyle="none", label="each seed")
-    axes.set_xticks(list(places), [str(key) for key in groups])
+    axes.set_xticks(range(len(values)), list(groups))
     axes.set_xlim(-0.4, len(values) - 0.6)
 
 
@@ -92,15 +88,18 @@ def from_zero(axes: Axes) -> None:
 
 
 def level(axes: Axes, value: float, label: str, colour: str = VERMILION) -> None:
-    """A dashed horizontal line of what was measured here."""
+    """Draw a dashed horizontal line at a value measured here."""
     axes.axhline(value, color=colour, linestyle="--", linewidth=1.2, label=label)
 
 
-def paper_points(axes: Axes, keys: Sequence[Any], values: Mapping[Any, float], label: str = "paper") -> None:
-    """The paper's numbers at the places of their keys, where it has them."""
-    found = [(place, values[key]) for place, key in enumerate(keys) if key in values]
+def paper_points(
+    axes: Axes, keys: Sequence[str], values: Mapping[str, float], label: str = "paper", colour: str = PAPER
+) -> None:
+    """Draw the paper's numbers above the tick labels `keys`, where it has them."""
+    found = [(x, values[key]) for x, key in enumerate(keys) if key in values]
+    marks: dict[str, Any] = PAPER_MARKS | {"color": colour}
     if found:
-        axes.plot(*zip(*found, strict=True), label=label, **PAPER_MARKS)
+        axes.plot(*zip(*found, strict=True), label=label, **marks)
 
 
 def write_picture(path: Path, figure: Figure) -> None:

@@ -10,11 +10,11 @@ from statistics import fmean
 from matplotlib.ticker import MaxNLocator
 
 from spiking_tasnet.paper.published import FIG6, FIG6_EPOCHS, FIG6_RATIO, TABLE1
-from spiking_tasnet.paper.runs import Done, Run, Runs
+from spiking_tasnet.paper.runs import Choices, FinishedRun, Run, Runs
 from spiking_tasnet.paper.style import (
     GREEN,
     PAPER_LINE,
-    Shown,
+    Rendered,
     from_zero,
     legend,
     level,
@@ -27,10 +27,12 @@ from spiking_tasnet.paper.summary import (
     accuracy,
     by_label,
     epochs,
+    mean_and_sd,
     mean_of,
+    number_or_dash,
     row,
-    told,
-    told_or_not,
+    values_by_label,
+    values_of,
 )
 from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
@@ -39,12 +41,12 @@ logger = logging.getLogger(__name__)
 STEPS, PATIENCE = "N_s = ", "T_p = "
 
 
-def ratio(done: Done) -> float:
+def ratio(run: FinishedRun) -> float:
     """SynOps over the MACs of the ANN, of the layers that spikes drive."""
-    return done.test["cost"]["total"]["synops_ratio"]
+    return run.test["cost"]["total"]["synops_ratio"]
 
 
-def plan_sweeps(config: Config, chosen: dict[str, tuple]) -> list[Run]:
+def plan_sweeps(config: Config, choices: Choices) -> list[Run]:
     """PTL over N_s at the configuration's patience, and over the patience at its N_s."""
     limit = config.ptl.max_epochs_per_stage
     if limit:
@@ -55,8 +57,8 @@ def plan_sweeps(config: Config, chosen: dict[str, tuple]) -> list[Run]:
         )
     runs = [Run("ANN", "ann", config)]
     for name, label, values in (
-        ("num_steps", STEPS, chosen["num_steps"]),
-        ("patience", PATIENCE, chosen["patiences"]),
+        ("num_steps", STEPS, choices["num_steps"]),
+        ("patience", PATIENCE, choices["patiences"]),
     ):
         for value in values:
             ptl = dataclasses.replace(config.ptl, **{name: value})
@@ -64,11 +66,11 @@ def plan_sweeps(config: Config, chosen: dict[str, tuple]) -> list[Run]:
     return runs
 
 
-def show_sweeps(runs: Runs, done: Sequence[Done]) -> Shown:
+def show_sweeps(runs: Runs, finished: Sequence[FinishedRun]) -> Rendered:
     """Fig. 6."""
-    groups = by_label(done)
+    groups = by_label(finished)
     ann = groups.pop("ANN")
-    config = ann[0].run.config
+    config = ann[0].config
     network, corpus = config.model.network, runs.corpus.corpus
     by_paper = (corpus, network) == FIG6
     windows, patiences = _part(groups, STEPS), _part(groups, PATIENCE)
@@ -83,8 +85,8 @@ def show_sweeps(runs: Runs, done: Sequence[Done]) -> Shown:
         (grid[1, 0], "C", patiences, accuracy, "accuracy on the test set (%)", "patience"),
         (grid[1, 1], "D", patiences, epochs, "finishing epoch of the conversion", "patience"),
     )
-    for axes, letter, some, measure, ylabel, swept in parts:
-        points(axes, some, measure, label="SNN")
+    for axes, letter, swept_groups, measure, ylabel, swept in parts:
+        points(axes, values_by_label(swept_groups, measure), label="SNN")
         axes.set_title(f"{letter}   {fixed[swept]}", fontsize=9.5, loc="left")
         axes.set_ylabel(ylabel)
         axes.set_xlabel("encoding time window $N_s$ (steps)" if swept == "num_steps" else "patience $T_p$ (epochs)")
@@ -102,25 +104,25 @@ def show_sweeps(runs: Runs, done: Sequence[Done]) -> Shown:
     figure.suptitle(f"Fig. 6: {network} on {corpus}, {count} seed{'s' if count > 1 else ''}", fontsize=10)
     legend(figure, columns=5)
     header = ["", "accuracy (%)", "SynOps ratio", "epochs", "paper's ratio", "paper's epochs"]
-    rows = [["ANN", told([accuracy(one) for one in ann], 2), "", told([epochs(one) for one in ann], 1), "", ""]]
-    for label, some in groups.items():
-        values = [told([measure(one) for one in some], n) for measure, n in ((accuracy, 2), (ratio, 3), (epochs, 1))]
+    rows = [["ANN", mean_and_sd(values_of(ann, accuracy), 2), "", mean_and_sd(values_of(ann, epochs), 1), "", ""]]
+    for label, group in groups.items():
+        values = [mean_and_sd(values_of(group, measure), n) for measure, n in ((accuracy, 2), (ratio, 3), (epochs, 1))]
         theirs = FIG6_RATIO[1] if by_paper and label == f"{STEPS}{FIG6_RATIO[0]}" else None
         their_epochs = FIG6_EPOCHS[1] if by_paper and label == f"{PATIENCE}{FIG6_EPOCHS[0]}" else None
-        rows.append([label, *values, told_or_not(theirs, 3), told_or_not(their_epochs, 0)])
+        rows.append([label, *values, number_or_dash(theirs, 3), number_or_dash(their_epochs, 0)])
     markdown = table(header, rows) + "\n\n" + _iso_accuracy(windows, ann)
-    return Shown([row(one) for one in done], figure, markdown)
+    return Rendered([row(run) for run in finished], figure, markdown)
 
 
-def _iso_accuracy(windows: Groups, ann: Sequence[Done]) -> str:
+def _iso_accuracy(windows: Groups, ann: Sequence[FinishedRun]) -> str:
     """The SynOps ratio at the shortest window at which the SNN is as good as its ANN."""
     reference, paper = mean_of(ann, accuracy), "paper, AlexNet on CIFAR-10: 0.315 at N_s = 8"
-    for steps, some in sorted(windows.items(), key=lambda item: int(item[0])):
-        if mean_of(some, accuracy) >= reference:
-            found = fmean(ratio(one) for one in some)
+    for steps, group in sorted(windows.items(), key=lambda item: int(item[0])):
+        if mean_of(group, accuracy) >= reference:
+            found = fmean(ratio(run) for run in group)
             return f"Iso-accuracy is reached at N_s = {steps}, with a SynOps ratio of {found:.3f} ({paper})."
     return f"Iso-accuracy is reached at none of these windows ({paper})."
 
 
 def _part(groups: Groups, prefix: str) -> Groups:
-    return {label.removeprefix(prefix): some for label, some in groups.items() if label.startswith(prefix)}
+    return {label.removeprefix(prefix): group for label, group in groups.items() if label.startswith(prefix)}

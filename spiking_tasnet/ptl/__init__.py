@@ -3,7 +3,10 @@
 callback    Algorithm 1
 end_to_end  tandem learning and surrogate gradients, all layers at once
 rate        rate-coded conversion, simulated in windows
-schedule    patience and the record of a stage
+schedule    patience, the record of a stage, stages.json
+stage_rate  the learning rate inside a stage
+spike_penalty  a price on spikes
+activity    a price on activations, before the conversion
 steps       a module's own steps outside Lightning's loops
 freeze      what lies below a layer
 frozen_cache  what frozen layers fire, simulated once a stage
@@ -14,7 +17,7 @@ from spiking_tasnet.ptl.callback import ProgressiveTandemLearning
 from spiking_tasnet.ptl.config import PTLConfig
 from spiking_tasnet.ptl.end_to_end import EndToEnd
 from spiking_tasnet.ptl.rate import simulate_rate
-from spiking_tasnet.ptl.schedule import StageRecord
+from spiking_tasnet.ptl.schedule import StageRecord, stage_column, write_stages
 
 __all__ = [
     "EndToEnd",
@@ -22,4 +25,6 @@ __all__ = [
     "ProgressiveTandemLearning",
     "StageRecord",
     "simulate_rate",
+    "stage_column",
+    "write_stages",
 ]

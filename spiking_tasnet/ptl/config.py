@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from spiking_tasnet.snn.settings import MAX_STEPS, Constraints, ConversionSettings, Encoding, Method
 
@@ -27,8 +27,12 @@ class PTLConfig:
         weight_bits: bits of weights and biases shared with spiking neurons, 2 to 8; 0 for full precision.
         per_channel: one scale of the quantised weights per output channel instead of one per layer.
         fan_in: inputs a neuron may have at most; 0 for all.
+        anneal: the learning rate falls linearly towards zero within each stage, over `max_epochs_per_stage`, or
+            `joint_epochs`, instead of by the module's own schedule. A stage that ends by its patience ends before the
+            fall is over: give both the same number of epochs.
         joint_epochs: after the last stage, train all converted layers together for this many epochs, thresholds as they
-            are; 0 for none, as in the paper.
+            are; 0 for none, as in the paper. It ends by no patience.
+        joint_lr: learning rate of that joint stage; 0 for that of the other stages.
         cache_mib: MiB of memory for what frozen layers fire, so that an item met again in a stage is not simulated
             again; 0 for none. It pays where items come back: data without augmentation, and every validation.
     """
@@ -45,10 +49,12 @@ class PTLConfig:
     weight_bits: int = 0
     per_channel: bool = False
     fan_in: int = 0
+    anneal: bool = False
     joint_epochs: int = 0
+    joint_lr: float = 0.0
     cache_mib: int = 0
 
-    RENAMED = {"gate": "clip_saturated_gradient", "spread": "encoding (burst or spread)"}
+    RENAMED: ClassVar = {"gate": "clip_saturated_gradient", "spread": "encoding: burst | spread"}
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -58,8 +64,10 @@ class PTLConfig:
             raise ValueError("ptl: percentile in (0, 100] and v_init in [0, 1) expected")
         if self.num_steps > MAX_STEPS:
             raise ValueError(f"ptl.num_steps: {self.num_steps} found, at most {MAX_STEPS} expected")
-        if self.cache_mib < 0 or self.joint_epochs < 0:
-            raise ValueError("ptl: cache_mib and joint_epochs of 0 (none) or more expected")
+        if self.cache_mib < 0 or self.joint_epochs < 0 or self.joint_lr < 0:
+            raise ValueError("ptl: cache_mib, joint_epochs and joint_lr of 0 (none) or more expected")
+        if self.anneal and not self.max_epochs_per_stage:
+            raise ValueError("ptl.anneal: stages of a known length expected; set ptl.max_epochs_per_stage")
         Constraints(self.weight_bits, self.per_channel, self.fan_in)
 
     def settings(self, method: Method = "tandem", **changes: Any) -> ConversionSettings:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from spiking_tasnet.files import write_json
+from spiking_tasnet.training.history import Column
 
 
 @dataclass
@@ -42,7 +47,7 @@ JOINT = "joint"  # role of the stage that trains all converted layers
 
 @dataclass
 class StageRecord:
-    """What happened in one stage of Algorithm 1; losses are of the monitored validation quantity.
+    """What happened in one stage of Algorithm 1; losses are those that the callback records.
 
     Attributes:
         ptl_stage: from 1.
@@ -65,3 +70,14 @@ class StageRecord:
     val_loss_converted: float
     val_loss_best: float = math.inf
     epochs: int = 0
+
+
+def stage_column(stage: Callable[[], int] = int) -> Column:
+    """The column of a history that tells PTL's stages: 0 in every epoch of a training without them."""
+    return Column("ptl_stage", "PTL stage", stage)
+
+
+def write_stages(path: Path, records: Iterable[StageRecord]) -> None:
+    """Write the stages of a conversion as JSON; layers are named as in the network, without the module around it."""
+    stages = [asdict(record) | {"layer": record.layer.removeprefix("network.")} for record in records]
+    write_json(path, stages, durable=True)

@@ -13,11 +13,20 @@ from spiking_tasnet.snn import Spikes, convertible_layers
 
 @contextmanager
 def trained_spikes(network: nn.Module) -> Iterator[list[Spikes]]:
-    """Collect what the layers under training fire while the block runs `network`: the spikes that carry a gradient."""
-    found: list[Spikes] = []
+    """Collect what the layers under training fire while the block runs `network` once.
 
-    def hook(_module: nn.Module, _inputs: tuple, output: object) -> None:
-        if isinstance(output, Spikes) and output.requires_grad:
+    In training these are the spikes that carry a gradient; in validation, which has none, the same layers': the first
+    with a parameter that is trained, and all that run after it.
+    """
+    found: list[Spikes] = []
+    reached = False
+
+    def hook(layer: nn.Module, _inputs: tuple, output: object) -> None:
+        nonlocal reached
+        if not isinstance(output, Spikes):
+            return
+        reached = reached or output.requires_grad or any(value.requires_grad for value in layer.parameters())
+        if reached:
             found.append(output)
 
     handles = [layer.register_forward_hook(hook) for layer in convertible_layers(network).values()]

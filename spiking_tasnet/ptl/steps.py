@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -41,34 +41,38 @@ def batch_size_of(batch: Any) -> int:
     return next((batch_size_of(item) for item in items), 1)
 
 
-def validate(trainer: pl.Trainer, module: pl.LightningModule, monitor: str) -> float:
-    """Mean of `monitor` over the validation data, each batch weighted by its size, in eval mode.
+def validate(trainer: pl.Trainer, module: pl.LightningModule, names: Sequence[str]) -> dict[str, float]:
+    """Means of what `validation_step` logs under `names`, each batch weighted by its size, in eval mode.
 
     Raises:
-        ValueError: `validation_step` does not log `monitor`, or there is no validation data.
+        ValueError: `validation_step` does not log one of them, or there is no validation data.
     """
-    total, items = 0.0, 0
+    totals, items = [0.0] * len(names), 0
     loaders = trainer.val_dataloaders
     loaders = loaders if isinstance(loaders, (list, tuple)) else [loaders]
     with evaluating(module):
         for loader in loaders:
             for index, batch in enumerate(() if loader is None else loader):
-                value, size = _monitored(trainer, module, batch, index, monitor), batch_size_of(batch)
-                total, items = total + value * size, items + size
-    sums = trainer.strategy.reduce(torch.tensor([total, float(items)], dtype=torch.float64), reduce_op="sum")
-    if not sums[1]:
+                values, size = _logged(trainer, module, batch, index, names), batch_size_of(batch)
+                totals = [total + value * size for total, value in zip(totals, values, strict=True)]
+                items += size
+    sums = trainer.strategy.reduce(torch.tensor([*totals, float(items)], dtype=torch.float64), reduce_op="sum")
+    if not sums[-1]:
         raise ValueError("no validation data found: progressive tandem learning needs it to end its stages")
-    return (sums[0] / sums[1]).item()
+    return dict(zip(names, (sums[:-1] / sums[-1]).tolist(), strict=True))
 
 
-def _monitored(trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int, monitor: str) -> float:
+def _logged(
+    trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int, names: Sequence[str]
+) -> list[float]:
     with captured_log(module) as logged:
         batch = trainer.strategy.batch_to_device(batch)
         trainer.strategy.validation_step(batch, index)
-    if monitor not in logged:
-        found = ", ".join(logged) or "nothing"
-        raise ValueError(f"validation_step logs {found}, {monitor!r} expected: log it, or set the callback's monitor")
-    return logged[monitor][-1]
+    for name in names:
+        if name not in logged:
+            found = ", ".join(logged) or "nothing"
+            raise ValueError(f"validation_step logs {found}, {name!r} expected: log it, or set the callback's monitor")
+    return [logged[name][-1] for name in names]
 
 
 def run_training_batches(trainer: pl.Trainer, module: pl.LightningModule, count: int) -> None:

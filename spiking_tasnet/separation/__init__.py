@@ -8,6 +8,7 @@ Training:
 config        an experiment's settings
 data          segments of mixtures
 network       the Conv-TasNet with a convertible separator; frames: encoder, mask and decoder
+packed        a spiking network and its ANN in one small file
 residual      residual connections in training
 module        the LightningModule and its loss
 train         stages 1 and 2

@@ -162,7 +162,12 @@ class TrainConfig:
             none.
         distil: weight of the squared difference between the masks and those of the ANN that is converted; the
             conversion only.
-        spike_penalty: dB of loss per spike per neuron, mean of the layer that is being trained; the conversion only.
+        spike_penalty: dB of loss per spike per neuron, mean of the layer that is being trained, in the choice of the
+            best epoch as well; the conversion only.
+        activity_penalty: dB of loss per unit of activity, mean of the layers that will spike; the ANN only. A layer's
+            activity is the mean of its activations over their root mean square: 0 where it is silent, 1 where all
+            neurons are equally active. A threshold follows from the activations' upper end, so less activity means
+            fewer spikes after conversion.
         residual: train dilated layers as ReLU(BN(conv(x)) + x), folded into the plain convolution at the end; the ANN
             only.
     """
@@ -181,6 +186,7 @@ class TrainConfig:
     average: float = 0.0
     distil: float = 0.0
     spike_penalty: float = 0.0
+    activity_penalty: float = 0.0
     residual: bool = False
     optimizer: str = "adam"
     adam_lr: float = 0.0
@@ -193,8 +199,8 @@ class TrainConfig:
             raise ValueError(f"optimizer: {self.optimizer!r} found, 'adam' or 'muon' expected, and adam_lr >= 0")
         if self.warmup_epochs < 0 or self.tail_epochs < 0:
             raise ValueError("warmup_epochs and tail_epochs >= 0 expected")
-        if self.distil < 0 or self.spike_penalty < 0:
-            raise ValueError("distil and spike_penalty >= 0 expected")
+        if min(self.distil, self.spike_penalty, self.activity_penalty) < 0:
+            raise ValueError("distil, spike_penalty and activity_penalty >= 0 expected")
         if self.cap_db < 0 or not 0 <= self.average < 1:
             raise ValueError("cap_db >= 0 and 0 <= average < 1 expected")
         if self.max_epochs < 1 or self.lr <= 0 or self.halve_after < 1 or self.stop_after < 1 or self.clip_norm <= 0:

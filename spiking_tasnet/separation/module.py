@@ -11,6 +11,7 @@ from asteroid.losses import PITLossWrapper, pairwise_neg_sisdr
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
+from spiking_tasnet.ptl.activity import layer_activities
 from spiking_tasnet.ptl.spike_penalty import spikes_per_neuron, trained_spikes
 from spiking_tasnet.separation.config import TrainConfig
 from spiking_tasnet.separation.network import TasNet
@@ -46,12 +47,17 @@ class SeparationModule(pl.LightningModule):
 
     def _training_loss(self, mixture: Tensor, sources: Tensor) -> Tensor:
         config = self.config
-        with trained_spikes(self.network) if config.spike_penalty else nullcontext([]) as spikes:
+        with (
+            trained_spikes(self.network) if config.spike_penalty else nullcontext([]) as spikes,
+            layer_activities(self.network) if config.activity_penalty else nullcontext([]) as activities,
+        ):
             masks, encoded = self.network.masks(mixture)
         est_sources = self.network.decode(masks, encoded, mixture.shape[-1])
         loss = self.capped_loss(est_sources.float(), sources)
         if spikes:
             loss = loss + config.spike_penalty * spikes_per_neuron(spikes)
+        if activities:
+            loss = loss + config.activity_penalty * torch.stack(activities).mean()
         if self._teacher:
             loss = loss + config.distil * self._mask_difference(mixture, masks, encoded)
         return loss
@@ -67,8 +73,17 @@ class SeparationModule(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log the loss of one batch."""
         mixture, sources = batch
-        loss = self.loss(self(mixture), sources)
+        with trained_spikes(self.network) if self.config.spike_penalty else nullcontext([]) as spikes:
+            loss = self.loss(self(mixture), sources)
         self.log("val_loss", loss, prog_bar=True, batch_size=len(mixture), sync_dist=True)
+        if self.config.spike_penalty:
+            priced = loss + self.config.spike_penalty * spikes_per_neuron(spikes)
+            self.log("val_priced_loss", priced, batch_size=len(mixture), sync_dist=True)
+
+    @property
+    def monitor(self) -> str:
+        """The logged loss that chooses the best state: with the price on spikes, where there is one."""
+        return "val_priced_loss" if self.config.spike_penalty else "val_loss"
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam or Muon on what is not frozen, with the schedule of the configuration."""
@@ -80,7 +95,7 @@ class SeparationModule(pl.LightningModule):
         else:
             # The patience of torch counts epochs that are tolerated; the rate falls after one more.
             schedule = ReduceLROnPlateau(optimizer, factor=0.5, patience=self.config.halve_after - 1)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": self.monitor}}
 
     def _optimizer(self) -> torch.optim.Optimizer:
         config = self.config

@@ -17,6 +17,7 @@ from spiking_tasnet.separation.frames import FrameDecoder, FrameEncoder, FrameNo
 from spiking_tasnet.snn import ConvertibleLayer, convertible_layers
 
 FORMAT = "spiking_tasnet.TasNet"
+HINT = "train one with egs/mini-2mix/run.sh --stage 0"
 
 
 def dilated_layer(in_chan: int, config: ModelConfig, block: int) -> ConvertibleLayer:
@@ -128,5 +129,4 @@ def load_model(path: str | Path) -> TasNet:
         FileNotFoundError: no such file.
         ValueError: not a model of ours, or one whose weights do not fit its own sizes.
     """
-    hint = "train one with egs/mini-2mix/run.sh --stage 0"
-    return read_model(path, FORMAT, lambda sizes: TasNet(build(ModelConfig, sizes, str(path))), hint)
+    return read_model(path, FORMAT, lambda sizes: TasNet(build(ModelConfig, sizes, str(path))), HINT)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spiking_tasnet.separation.network import TasNet, load_model
+from spiking_tasnet.models import SHIPPED
+from spiking_tasnet.separation.network import TasNet
+from spiking_tasnet.separation.packed import load_network
 from spiking_tasnet.separation.streaming.fifo import joined
 from spiking_tasnet.separation.streaming.stream import SeparationStream, check_samples
 from spiking_tasnet.snn import keep_synapses
@@ -41,21 +43,21 @@ class Separator:
         self.segment = round(segment * self.sample_rate)
 
     @classmethod
-    def load(cls, path: str | Path, ann: bool = False, segment: float = 16.0) -> Separator:
+    def load(cls, path: str | Path | None = None, ann: bool = False, segment: float = 16.0) -> Separator:
         """Load an experiment folder, its `snn` or `ann` folder, or a model file.
 
         Args:
-            path: exp/<name>, exp/<name>/snn or a model.pt.
+            path: exp/<name>, exp/<name>/snn, a model.pt or a packed file; None for `default_model`.
             ann: take the analog network; the spiking one otherwise.
             segment: as the class.
 
         Raises:
             FileNotFoundError, ValueError: no model there, or of the other kind.
         """
-        path = Path(path)
+        path = Path(path) if path is not None else default_model(ann)
         if path.is_dir():
             path = path / "model.pt" if (path / "model.pt").exists() else path / SYSTEMS[ann] / "model.pt"
-        network = load_model(path)
+        network = load_network(path, ann)
         if network.is_spiking == ann:
             found, wanted = ("a spiking", "the analog") if ann else ("an analog", "the spiking")
             advice = "leave --ann out" if ann else "add --ann, or convert it (stage 2)"
@@ -118,6 +120,15 @@ def check_segment(segment: float) -> None:
     """
     if not (math.isfinite(segment) and SEGMENTS[0] <= segment <= SEGMENTS[1]):
         raise ValueError(f"--segment {segment:g} found, {SEGMENTS[0]:g} to {SEGMENTS[1]:g} seconds expected")
+
+
+def default_model(ann: bool = False) -> Path:
+    """The network that is shipped; where it is not there, the newest one.
+
+    Raises:
+        FileNotFoundError: as `newest_model`.
+    """
+    return SHIPPED if SHIPPED.is_file() else newest_model(ann)
 
 
 def newest_model(ann: bool = False, folders: list[Path] | None = None) -> Path:

@@ -11,14 +11,16 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
 from spiking_tasnet.files import write_json
-from spiking_tasnet.ptl import ProgressiveTandemLearning
+from spiking_tasnet.ptl import ProgressiveTandemLearning, stage_column, write_stages
 from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.module import SeparationModule
-from spiking_tasnet.separation.network import TasNet, load_model, save_model
-from spiking_tasnet.separation.residual import add_residuals, fold_residuals, unfold_residuals
+from spiking_tasnet.separation.network import TasNet, save_model
+from spiking_tasnet.separation.packed import load_network
+from spiking_tasnet.separation.residual import add_residuals, fold_residuals, hold_folded, unfold_residuals
 from spiking_tasnet.training import BestState, MovingAverage, claimed, fingerprint, fit, run_facts
 from spiking_tasnet.training.claim import outcome_settings
+from spiking_tasnet.training.history import Column
 
 logger = logging.getLogger(__name__)
 INIT_BATCHES = 20  # of training, that batch norms get their statistics from where residual connections are unfolded
@@ -32,7 +34,7 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
         config: the experiment.
         data_dir: what stage 0 made.
         exp_dir: the result goes to `exp_dir/ann`; a run that was interrupted there goes on.
-        init: a model.pt of the same sizes to start from; None for random weights.
+        init: a model.pt, or a packed file, whose ANN of the same sizes to start from; None for random weights.
 
     Returns:
         The path of the model.
@@ -50,9 +52,9 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
     callbacks = [*([average] if average else []), BestState(average=average), stop]
     out, origin = exp_dir / "ann", {"data": _data_fingerprint(data)}
     if init:
-        origin["model to start from"] = fingerprint(load_model(init))
+        origin["model to start from"] = fingerprint(load_network(init, ann=True))
     with claimed(out, config, _deciding("ann"), origin):
-        return _fit(config, config.ann, module, data, out, callbacks)
+        return _fit(config, config.ann, module, data, out, callbacks, stage_column())
 
 
 def _start(config: Config, data: SeparationData, init: Path | None) -> TasNet:
@@ -62,7 +64,7 @@ def _start(config: Config, data: SeparationData, init: Path | None) -> TasNet:
         if config.ann.residual:
             add_residuals(network)
         return network
-    network = load_model(init)
+    network = load_network(init, ann=True)
     if network.is_spiking or network.config != config.model:
         raise ValueError(
             f"{init}: a network of other sizes, or a spiking one, found; --init takes an ANN of these sizes"
@@ -73,8 +75,14 @@ def _start(config: Config, data: SeparationData, init: Path | None) -> TasNet:
     return network.train()
 
 
-def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
-    """Convert `exp_dir/ann/model.pt` to spikes by progressive tandem learning.
+def convert_ann(config: Config, data_dir: Path, exp_dir: Path, ann: Path | None = None) -> Path:
+    """Convert an ANN to spikes by progressive tandem learning.
+
+    Args:
+        config: the experiment.
+        data_dir: what stage 0 made.
+        exp_dir: the result goes to `exp_dir/snn`; a run that was interrupted there goes on.
+        ann: a model.pt, or a packed file; None for `exp_dir/ann/model.pt`.
 
     Returns:
         The path of the model, in `exp_dir/snn`, beside `stages.json`.
@@ -84,30 +92,34 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path) -> Path:
         ValueError: the ANN has other sizes than the configuration says; the epochs did not suffice for all stages;
             another conversion is at work in `exp_dir/snn`, or was, with other settings, data or ANN.
     """
-    source = exp_dir / "ann" / "model.pt"
+    source = ann or exp_dir / "ann" / "model.pt"
     if not source.exists():
         raise FileNotFoundError(f"{source}: no trained ANN; run stage 1 first")
-    network = load_model(source)
+    network = load_network(source, ann=True)
+    if network.is_spiking:
+        raise ValueError(f"{source}: a spiking network found, an ANN expected")
+    hold_folded(network)
     if config.snn.average or config.snn.residual:
         raise ValueError("snn.average or snn.residual found: they are for the ANN; converted layers change meaning")
+    if config.snn.activity_penalty:
+        raise ValueError("snn.activity_penalty found: it is for the ANN; snn.spike_penalty is the conversion's")
     if network.config != config.model:
         raise ValueError(f"{source}: an ANN of other sizes found than the configuration says; run stage 1 again")
     pl.seed_everything(config.seed, verbose=False)
-    ptl = ProgressiveTandemLearning(config.ptl)
     out, data = exp_dir / "snn", _data(config, config.snn, data_dir)
     origin = {"data": _data_fingerprint(data), "ANN": fingerprint(network)}
-    teacher = load_model(source).requires_grad_(False) if config.snn.distil else None
+    teacher = load_network(source, ann=True).requires_grad_(False) if config.snn.distil else None
     module = SeparationModule(network, config.snn, teacher=teacher)
+    ptl = ProgressiveTandemLearning(config.ptl, module.monitor, recorded="val_loss")
     with claimed(out, config, _deciding("snn", "ptl"), origin):
-        path = _fit(config, config.snn, module, data, out, [ptl])
+        path = _fit(config, config.snn, module, data, out, [ptl], ptl.history_column)
         if not ptl.finished:
             path.unlink()
             raise ValueError(
                 f"{len(ptl.records)} PTL stages done when snn.max_epochs = {config.snn.max_epochs} were over, "
                 "all expected; raise snn.max_epochs and run stage 2 again: it goes on where it stopped"
             )
-        stages = [vars(record) | {"layer": record.layer.removeprefix("network.")} for record in ptl.records]
-        write_json(out / "stages.json", stages, durable=True)
+        write_stages(out / "stages.json", ptl.records)
     return path
 
 
@@ -142,6 +154,7 @@ def _fit(
     data: SeparationData,
     out: Path,
     callbacks: list[pl.Callback],
+    stage: Column,
 ) -> Path:
     facts = run_facts(config.seed) | fit(
         module,
@@ -149,6 +162,7 @@ def _fit(
         out,
         callbacks,
         metrics=("train_loss", "val_loss"),
+        columns=[stage],
         describe=lambda row: f"train {-row['train_loss']:.2f} dB, dev {-row['val_loss']:.2f} dB SI-SDR",
         max_epochs=schedule.max_epochs,
         clip_norm=schedule.clip_norm,

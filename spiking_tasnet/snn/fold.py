@@ -49,8 +49,9 @@ def live_weights(operator: Operator, norm: BatchNorm, x: Tensor | None) -> tuple
 def fold_shortcut(operator: Operator, norm: BatchNorm | None) -> None:
     """Make norm(operator(x)) + x one operator, in place: the identity is added to its centre tap.
 
-    The operator gets the folded weights, and the norm becomes one that changes nothing, so the layer stays trainable
-    and its checkpoint keeps its names.
+    The operator gets the folded weights and is what is trained from then on. The norm stays in the module, unused, so
+    that its checkpoint keeps its names: its statistics are no longer those of what the operator gives, and in training
+    it would begin to normalise again.
 
     Raises:
         ValueError: an operator that does not keep width and length, so there is no tap for the identity.
@@ -70,6 +71,13 @@ def fold_shortcut(operator: Operator, norm: BatchNorm | None) -> None:
         norm.bias.zero_()
         norm.running_mean.zero_()
         norm.running_var.fill_(1 - norm.eps)
+
+
+def changes_nothing(norm: BatchNorm) -> bool:
+    """Whether a batch norm is, in eval mode, the identity that `fold_shortcut` leaves."""
+    zeros = (norm.bias, norm.running_mean)
+    unit = norm.running_var == 1 - norm.eps
+    return bool(unit.all() and (norm.weight == 1).all() and not any(values.any() for values in zeros))
 
 
 def carries_shortcut(operator: Operator) -> bool:

@@ -154,9 +154,15 @@ class ConvertibleLayer(nn.Module):
         self._take_up(settings)
 
     def fold_shortcut(self) -> None:
-        """Make ReLU(norm(operator(x)) + x) one operator, in place; see `fold.fold_shortcut`."""
+        """Make ReLU(norm(operator(x)) + x) one operator, in place, the norm included; see `fold.fold_shortcut`."""
         fold_shortcut(self.operator, self.norm)
         self.shortcut = False
+        if self.norm is not None:
+            self.set_folded()
+
+    def set_folded(self, folded: bool = True) -> None:
+        """Say whether the batch norm is part of the operator: if so, it is neither applied nor trained."""
+        self._take_up(dataclasses.replace(self.settings, folded=folded))
 
     def effective_weights(
         self, x: Tensor | Spikes | None = None, input_amplitude: Tensor | None = None
@@ -216,7 +222,8 @@ class ConvertibleLayer(nn.Module):
         """Compute the layer, also where a `bypass` is set."""
         settings = self.settings
         if settings.role == "analog":
-            return roles.analog(self.operator, self.norm, x, rectify=self.rectify, shortcut=self.shortcut)
+            norm = None if settings.folded else self.norm
+            return roles.analog(self.operator, norm, x, rectify=self.rectify, shortcut=self.shortcut)
         if settings.role == "spiking":
             return self._run_spiking(x)
         if settings.role == "surrogate":

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from spiking_tasnet.memory import keep_freed_memory
 from spiking_tasnet.training.checkpoint import EpochCheckpoint, find_checkpoint
-from spiking_tasnet.training.history import History
+from spiking_tasnet.training.history import Column, History
 from spiking_tasnet.training.loaders import LoaderTerminated, loader_faults, sigterm_to_all
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ def fit(
     *,
     metrics: Sequence[str],
     describe: Callable[[dict[str, Any]], str],
+    columns: Sequence[Column] = (),
     max_epochs: int,
     clip_norm: float | None = None,
     precision: str = "32-true",
@@ -44,6 +45,7 @@ def fit(
         callbacks: whose state a resumed run takes up.
         metrics: columns of the history.
         describe: a row of the history in words.
+        columns: of the history besides.
         max_epochs: end at the latest after this many.
         clip_norm: gradient norm limit; None for none.
         precision: Lightning's, or ``auto``.
@@ -59,7 +61,7 @@ def fit(
     """
     keep_freed_memory()
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint, history = out / "last.ckpt", History(out / "history.csv", metrics, describe)
+    checkpoint, history = out / "last.ckpt", History(out / "history.csv", metrics, describe, columns)
     going_on = find_checkpoint(checkpoint)
     bar = sys.stderr.isatty()
     with warnings.catch_warnings():

@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 
-from spiking_tasnet.files import write_text
+from spiking_tasnet.report.history import write_history
 
 logger = logging.getLogger(__name__)
 DIGITS = 6  # after the point
 
 
+class Column(NamedTuple):
+    """A column of a history that the module does not log.
+
+    Attributes:
+        name: in the CSV.
+        label: in the log line, where the value is not 0.
+        value: called at the end of each epoch.
+    """
+
+    name: str
+    label: str
+    value: Callable[[], int]
+
+
 class History(pl.Callback):
-    """One row an epoch in a CSV: epoch from 1, PTL stage, what was logged, learning rate, seconds; one log line.
+    """One row per epoch in a CSV: epoch from 1, `columns`, what was logged, learning rate, seconds; and one log line.
 
     Args:
         path: the CSV.
-        metrics: logged by the module, in the order of the columns.
-        describe: the metrics of a row in words, for the log line.
+        metrics: names of what the module logs, in the order of the columns.
+        describe: turns a row into words, for the log line.
+        columns: further columns.
     """
 
-    def __init__(self, path: str | Path, metrics: Sequence[str], describe: Callable[[dict[str, Any]], str]):
-        """See the class."""
-        self.path, self.metrics, self.describe = Path(path), tuple(metrics), describe
+    def __init__(
+        self,
+        path: str | Path,
+        metrics: Sequence[str],
+        describe: Callable[[dict[str, Any]], str],
+        columns: Sequence[Column] = (),
+    ):
+        self.path, self.metrics, self.describe, self.columns = Path(path), tuple(metrics), describe, tuple(columns)
         self.rows: list[dict[str, Any]] = []
         self._began = 0.0
 
@@ -39,24 +57,20 @@ class History(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the row."""
-        stage = next((c.records[-1].ptl_stage for c in trainer.callbacks if getattr(c, "records", None)), 0)
         row = {
             "epoch": trainer.current_epoch + 1,
-            "ptl_stage": stage,
+            **{column.name: column.value() for column in self.columns},
             **{name: round(trainer.callback_metrics[name].item(), DIGITS) for name in self.metrics},
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": round(time.monotonic() - self._began, 2),
         }
         self.rows.append(row)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(row), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_text(self.path, text.getvalue())
+        write_history(self.path, self.rows)
+        notes = [f" ({column.label} {row[column.name]})" for column in self.columns if row[column.name]]
         logger.info(
             "epoch %d%s: %s (lr %.2g, %.0f s)",
             row["epoch"],
-            f" (PTL stage {stage})" if stage else "",
+            "".join(notes),
             self.describe(row),
             row["lr"],
             row["seconds"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from spiking_tasnet.ptl import PTLConfig
 from spiking_tasnet.snn.settings import MAX_STEPS
@@ -28,6 +29,11 @@ class ModelConfig:
     network: str = "mnist_cnn"
     width: float = 1.0
     dropout: float = 0.0
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the network gives images back instead of classifying them."""
+        return self.network == "autoencoder"
 
     def __post_init__(self) -> None:
         """Check the name and ranges."""
@@ -108,7 +114,7 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class RivalConfig:
+class BaselineConfig:
     """Settings of the methods compared that PTL does not share; N_s, percentile and v_init are those of `ptl`.
 
     Attributes:
@@ -128,16 +134,16 @@ class RivalConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         if not 0 < self.lif_decay <= 1 or not 0 < self.rate_percentile <= 100:
-            raise ValueError("rivals: lif_decay in (0, 1] and rate_percentile in (0, 100] expected")
+            raise ValueError("baselines: lif_decay in (0, 1] and rate_percentile in (0, 100] expected")
         if not 1 <= self.rate_steps <= MAX_STEPS:
-            raise ValueError(f"rivals.rate_steps: {self.rate_steps} found, 1 to {MAX_STEPS} expected")
+            raise ValueError(f"baselines.rate_steps: {self.rate_steps} found, 1 to {MAX_STEPS} expected")
         if self.rate_images < 0:
-            raise ValueError("rivals: rate_images >= 0 expected")
+            raise ValueError("baselines: rate_images >= 0 expected")
 
 
 @dataclass(frozen=True)
 class Config:
-    """One experiment.
+    """One experiment. `RENAMED` names settings of earlier versions, which `read_config` refuses by their new name.
 
     Attributes:
         model: the network.
@@ -146,9 +152,11 @@ class Config:
         snn: schedule of the training inside the conversion.
         end_to_end: schedule of tandem and surrogate learning.
         ptl: progressive tandem learning.
-        rivals: the methods compared.
+        baselines: the methods that PTL is compared with.
         seed: of initialisation, order and augmentation.
     """
+
+    RENAMED: ClassVar = {"rivals": "baselines"}
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -156,7 +164,7 @@ class Config:
     snn: TrainConfig = field(default_factory=TrainConfig)
     end_to_end: TrainConfig = field(default_factory=TrainConfig)
     ptl: PTLConfig = field(default_factory=lambda: PTLConfig(num_steps=16, patience=6))
-    rivals: RivalConfig = field(default_factory=RivalConfig)
+    baselines: BaselineConfig = field(default_factory=BaselineConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -165,5 +173,7 @@ class Config:
             raise ValueError(f"seed: {self.seed} found, 0 or more expected")
         if "stage" in (self.ann.schedule, self.end_to_end.schedule):
             raise ValueError("schedule: 'stage' found outside snn; only the conversion has stages")
+        if self.snn.schedule == "stage" and self.ptl.anneal:
+            raise ValueError("snn.schedule: 'stage' and ptl.anneal found: both set the rate inside a stage; give one")
         if self.snn.schedule == "stage" and not self.ptl.max_epochs_per_stage:
             raise ValueError("snn.schedule: 'stage' found without ptl.max_epochs_per_stage: say how long a stage is")

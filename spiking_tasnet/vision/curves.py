@@ -12,13 +12,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from spiking_tasnet.files import whole_file
 from spiking_tasnet.report import curves
 from spiking_tasnet.vision.config import Config
+from spiking_tasnet.vision.methods import METHODS, needs_ann
 
 History = Sequence[Mapping[str, float]]
-COMPARED = {  # method -> (label, colour, line style)
-    "tandem": ("tandem, end to end", "#0f766e", "--"),
-    "surrogate": ("surrogate, IF", "#9d174d", "-."),
-    "lif": ("surrogate, LIF", "#7c3aed", ":"),
-}
 
 
 def draw_curves(histories: Mapping[str, History], stages: Sequence[Mapping[str, Any]], config: Config) -> Figure:
@@ -30,24 +26,23 @@ def draw_curves(histories: Mapping[str, History], stages: Sequence[Mapping[str, 
         stages: entries of stages.json; of a reconstruction, `val_loss_converted` is marked where the stage begins.
         config: of the experiment.
     """
-    reconstruct = config.model.network == "autoencoder"
+    reconstruct = config.model.reconstructs
     ann, ptl = (list(histories.get(method, ())) for method in ("ann", "ptl"))
-    compared = {method: histories[method] for method in COMPARED if method in histories}
-    start = len(ann) if config.rivals.pretrained else 0
-    longest = max([len(ann) + len(ptl), *(start + len(rows) for rows in compared.values())])
+    compared = {method: histories[key] for key, method in METHODS.items() if method.end_to_end and key in histories}
+    starts = {method: len(ann) if needs_ann(method.key, config) else 0 for method in compared}
+    longest = max([len(ann) + len(ptl), *(starts[method] + len(rows) for method, rows in compared.items())])
 
     spans = curves.stage_spans(int(row["ptl_stage"]) for row in [*ann, *ptl]) or [(0, 0.5, 0.5)]
     figure, axes = curves.run_axes(spans, f"{'MSE' if reconstruct else 'accuracy (%)'} on validation images")
     axes.set_xlim(0.5, longest + 0.5)
-    dots = {"marker": "o", "markersize": 2.6}  # so that a single epoch shows too
-    own = {"linewidth": 1.8, "color": curves.DEV_COLOUR} | dots
+    dots: dict[str, Any] = {"marker": "o", "markersize": 2.6}  # so that a single epoch shows too
+    own = dots | {"linewidth": 1.8, "color": METHODS["ptl"].colour}
     name = "ANN, then PTL" if ann and ptl else "PTL" if ptl else "ANN"
     axes.plot(range(1, len(ann) + len(ptl) + 1), _scores([*ann, *ptl], reconstruct), label=name, **own)
     for method, rows in compared.items():
-        label, colour, style = COMPARED[method]
-        epochs = range(start + 1, start + len(rows) + 1)
-        line = {"color": colour, "linestyle": style, "linewidth": 1.4} | dots
-        axes.plot(epochs, _scores(rows, reconstruct), label=label, **line)
+        epochs = range(starts[method] + 1, starts[method] + len(rows) + 1)
+        line = dots | {"color": method.colour, "linestyle": method.line, "linewidth": 1.4}
+        axes.plot(epochs, _scores(rows, reconstruct), label=method.label, **line)
     if reconstruct:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

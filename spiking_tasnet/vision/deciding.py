@@ -7,35 +7,30 @@ from typing import Any
 
 from spiking_tasnet.training.claim import outcome_settings
 from spiking_tasnet.vision.config import Config
+from spiking_tasnet.vision.methods import METHODS, needs_ann
 
-END_TO_END = ("tandem", "surrogate", "lif")  # all layers at once
-# Of section ptl: how neurons spike, for every method.
+# Keys of section ptl that say how neurons spike; every method reads them.
 SPIKING = ("num_steps", "percentile", "channel_wise", "v_init", "encoding")
 HARDWARE = ("weight_bits", "per_channel", "fan_in")
 RATE = ("rate_steps", "rate_percentile", "rate_images")
 
 
-def needs_ann(method: str, config: Config) -> bool:
-    """Whether a method starts from the trained ANN; the others start from scratch."""
-    return method != "ann" and (method not in END_TO_END or config.rivals.pretrained)
-
-
 def deciding(method: str, config: Config) -> dict[str, Any]:
-    """The settings that decide the result of a method; any other may change and the run is still the same."""
+    """The settings that decide the result of a method; a change of any other setting leaves the result as it is."""
     settings = outcome_settings(config)
-    ptl, rivals = settings["ptl"], settings["rivals"]
+    ptl, baselines = settings["ptl"], settings["baselines"]
     found = {name: settings[name] for name in ("model", "data", "seed")}
     if method == "ann" or needs_ann(method, config):
         found["ann"] = settings["ann"]
     if method == "ptl":
         found |= {"snn": settings["snn"], "ptl": ptl}
-    elif method in END_TO_END:
+    elif METHODS[method].end_to_end:
         found |= {"end_to_end": settings["end_to_end"], "ptl": _chosen(ptl, SPIKING)}
-        found["rivals"] = _chosen(rivals, ("pretrained", *(("lif_decay",) if method == "lif" else ())))
+        found["baselines"] = _chosen(baselines, ("pretrained", *(("lif_decay",) if method == "lif" else ())))
     elif method == "primitive":
         found["ptl"] = _chosen(ptl, SPIKING + HARDWARE)
     elif method == "rate":
-        found |= {"ptl": _chosen(ptl, ("channel_wise", "v_init")), "rivals": _chosen(rivals, RATE)}
+        found |= {"ptl": _chosen(ptl, ("channel_wise", "v_init")), "baselines": _chosen(baselines, RATE)}
     return found
 
 

@@ -20,8 +20,8 @@ from spiking_tasnet.snn.energy import total_cost
 from spiking_tasnet.training import loader_faults
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
+from spiking_tasnet.vision.methods import METHODS
 from spiking_tasnet.vision.networks import load_model
-from spiking_tasnet.vision.train import METHODS
 
 logger = logging.getLogger(__name__)
 TOP = 5
@@ -52,7 +52,7 @@ class Scores:
         return {name: value / self.items for name, value in self.sums.items()}
 
 
-def test_network(network: nn.Module, batches: Iterable, reconstruct: bool) -> dict[str, Any]:
+def evaluate_network(network: nn.Module, batches: Iterable, reconstruct: bool) -> dict[str, Any]:
     """Score a network that is not rate-coded, and count its operations on the way.
 
     Returns:
@@ -65,7 +65,7 @@ def test_network(network: nn.Module, batches: Iterable, reconstruct: bool) -> di
     return scores.means() | {"images": scores.items, "cost": total_cost(costs, scores.items)}
 
 
-def test_rate_coded(network: nn.Module, batches: Iterable, reconstruct: bool, num_steps: int) -> dict[str, Any]:
+def evaluate_rate_coded(network: nn.Module, batches: Iterable, reconstruct: bool, num_steps: int) -> dict[str, Any]:
     """Score a rate-coded network after every window of its simulation.
 
     Returns:
@@ -84,7 +84,7 @@ def test_rate_coded(network: nn.Module, batches: Iterable, reconstruct: bool, nu
     return last.means() | {"images": last.items, "cost": total_cost(costs, last.items), "curve": steps}
 
 
-def test_all(data_dir: Path, exp_dir: Path) -> Path:
+def evaluate_all(data_dir: Path, exp_dir: Path) -> Path:
     """Test every method that the experiment has trained; results go to `exp_dir/results.json`.
 
     Raises:
@@ -95,27 +95,27 @@ def test_all(data_dir: Path, exp_dir: Path) -> Path:
         raise FileNotFoundError(f"{exp_dir}: no trained network there; stages 1 to 3 make them")
     results = {}
     for method in track(methods, len(methods), "test", "method"):
-        results[method] = test_method(data_dir, exp_dir / method)
+        results[method] = evaluate_method(data_dir, exp_dir / method)
         logger.info("%s: %s", method, ", ".join(f"{k} {v:.4g}" for k, v in results[method].items() if k in SCORES))
     write_json(exp_dir / "results.json", results)
     return exp_dir / "results.json"
 
 
-def test_method(data_dir: Path, folder: Path) -> dict[str, Any]:
+def evaluate_method(data_dir: Path, folder: Path) -> dict[str, Any]:
     """Test the network that `run_method` left in `folder`, by the configuration it was trained with."""
     network = load_model(folder / "model.pt").to(DEVICE)
     config = read_config(Config, folder / "config.yaml")
     data = VisionData(data_dir, config.data, config.seed)
-    reconstruct = config.model.network == "autoencoder"
+    reconstruct = config.model.reconstructs
     run = read_json(folder / "run.json")
     steps = next((layer.num_steps for layer in convertible_layers(network).values() if layer.num_steps), 0)
     with loader_faults():
         if run["method"] == "rate":
-            images = _moved(data.test_dataloader(config.rivals.rate_images))
-            found = test_rate_coded(network, images, reconstruct, config.rivals.rate_steps)
-            steps = config.rivals.rate_steps
+            images = _moved(data.test_dataloader(config.baselines.rate_images))
+            found = evaluate_rate_coded(network, images, reconstruct, config.baselines.rate_steps)
+            steps = config.baselines.rate_steps
         else:
-            found = test_network(network, _moved(data.test_dataloader()), reconstruct)
+            found = evaluate_network(network, _moved(data.test_dataloader()), reconstruct)
     return found | {"num_steps": steps, "epochs": run["epochs"], "hours": run.get("hours", 0.0)}
 
 

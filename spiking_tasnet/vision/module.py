@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spiking_tasnet.ptl import ProgressiveTandemLearning
+from spiking_tasnet.ptl.stage_rate import Rate
 from spiking_tasnet.vision.config import TrainConfig
 
 
@@ -63,12 +63,10 @@ class VisionModule(pl.LightningModule):
         losses = f"train {row['train_loss']:.4f}, validation {row['val_loss']:.4f}"
         return f"{losses}, accuracy {100 * row['val_accuracy']:.2f} %"
 
-    def learning_rate(self, epoch: int, length: int) -> float:
-        """Adam's rate in an epoch, counted from 0 over the whole run, or over a stage of `length` epochs."""
-        config = self.config
-        if config.schedule == "step":
-            return config.lr * (0.1 if epoch >= config.decay_at else 1.0)
-        return config.lr * (1 + math.cos(math.pi * min(1.0, epoch / length))) / 2
+    @property
+    def rate_in_stage(self) -> Rate | None:
+        """The learning rate inside a stage of PTL, where the schedule counts its epochs: half a cosine."""
+        return half_cosine if self.config.schedule == "stage" else None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam on what is not frozen."""
@@ -77,9 +75,22 @@ class VisionModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Set the rate of the epoch, also for optimisers that a conversion has just made."""
-        epoch, length = self.current_epoch, self.config.max_epochs
-        if self.config.schedule == "stage":
-            (ptl,) = (c for c in self.trainer.callbacks if isinstance(c, ProgressiveTandemLearning))
-            epoch, length = ptl.records[-1].epochs, ptl.config.max_epochs_per_stage
+        config = self.config
+        if config.schedule == "stage":
+            return
+        if config.schedule == "step":
+            factor = 0.1 if self.current_epoch >= config.decay_at else 1.0
+        else:
+            factor = half_cosine(self.current_epoch, config.max_epochs)
         for group in self.optimizers().param_groups:
-            group["lr"] = self.learning_rate(epoch, length)
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+
+def half_cosine(epochs: float, length: int) -> float:
+    """Factor of the learning rate in an epoch: from 1 to 0 over `length` epochs.
+
+    Example:
+        >>> [half_cosine(epoch, 2) for epoch in (0, 1.7, 2)]
+        [1.0, 0.5, 0.0]
+    """
+    return (1 + math.cos(math.pi * min(1.0, int(epochs) / length))) / 2

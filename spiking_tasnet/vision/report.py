@@ -20,18 +20,9 @@ from spiking_tasnet.report.run_facts import run_facts_by_row
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.corpora import Corpus, read_corpus
 from spiking_tasnet.vision.curves import write_curves
-from spiking_tasnet.vision.train import METHODS
+from spiking_tasnet.vision.methods import METHODS
 
 logger = logging.getLogger(__name__)
-NAMES = {
-    "ann": "ANN",
-    "ptl": "PTL",
-    "tandem": "tandem",
-    "surrogate": "surrogate (IF)",
-    "lif": "surrogate (LIF)",
-    "rate": "rate coding",
-    "primitive": "primitive",
-}
 TOTALS = (  # of a network's cost an image, in the order of results.csv
     "ann_macs",
     "snn_macs",
@@ -72,7 +63,7 @@ class Experiment:
     @property
     def reconstruct(self) -> bool:
         """Whether the network reconstructs images instead of naming them."""
-        return self.config.model.network == "autoencoder"
+        return self.config.model.reconstructs
 
 
 def write_report(data_dir: Path, exp_dir: Path) -> list[Path]:
@@ -178,7 +169,7 @@ def score_table(experiment: Experiment) -> str:
             scores.append(difference(100 * found["top1"], gap, 2))
         effort = [number(found["epochs"] or None), number(found["hours"], 2) if found["epochs"] else "–"]
         steps = number(found["num_steps"] or None)
-        rows.append([NAMES[method], METHODS[method], steps, *scores, *effort])
+        rows.append([METHODS[method].label, METHODS[method].description, steps, *scores, *effort])
     shown = ["MSE", "times the ANN's"] if experiment.reconstruct else ["top-1 (%)", "top-5 (%)", "minus ANN (points)"]
     return table(["", "method", "N_s", *shown, "epochs", "hours"], rows, text_columns=2)
 
@@ -204,7 +195,7 @@ def cost_sections(experiment: Experiment) -> list[str]:
         energy = [number(total["ann_energy_j" if ann else "snn_energy_j"] / MICRO, 2)]
         macs = number(total["ann_macs" if ann else "snn_macs"] / MEGA, 3)
         cells = [macs, *(["–"] * 4 if ann else driven), *energy, "–" if ann else number(total["energy_ratio"], 3)]
-        rows.append([NAMES[method], *cells])
+        rows.append([METHODS[method].label, *cells])
     header = ["an image", "MACs (M)", "SynOps (M)", "SynOps ratio", "neuron updates (M)", "power proxy (M)"]
     told = (
         "MACs of an SNN are those of the layers that spikes do not drive. The SynOps ratio sets SynOps against the ANN "
@@ -225,7 +216,14 @@ def layer_table(method: str, layers: Sequence[Mapping[str, Any]]) -> str:
         + [number(layer["spikes_per_neuron"], 2), f"{100 * layer['firing_rate']:.1f}"]
         for layer in layers
     ]
-    header = [f"layer ({NAMES[method]})", "role", "ANN MACs (M)", "SynOps (M)", "spikes a neuron", "firing rate (%)"]
+    header = [
+        f"layer ({METHODS[method].label})",
+        "role",
+        "ANN MACs (M)",
+        "SynOps (M)",
+        "spikes a neuron",
+        "firing rate (%)",
+    ]
     return table(header, rows, text_columns=2)
 
 
@@ -240,12 +238,12 @@ def firing_table(experiment: Experiment, methods: Sequence[str]) -> str:
         found = [rates[method].get(name) for method in methods]
         if any(layer and layer["neuron_updates"] for layer in found):
             rows.append([name, *(number(100 * layer["firing_rate"] if layer else None, 1) for layer in found)])
-    return table(["firing rate (%)", *(NAMES[method] for method in methods)], rows)
+    return table(["firing rate (%)", *(METHODS[method].label for method in methods)], rows)
 
 
 def run_sections(experiment: Experiment) -> list[str]:
     """How the results came about: what all runs share is told once."""
-    runs = {NAMES[method]: run for method, run in experiment.runs.items()}
+    runs = {METHODS[method].label: run for method, run in experiment.runs.items()}
     facts = run_facts_by_row(runs)
     shared = {label: cells[0] for label, cells in facts.items() if len(set(cells)) == 1}
     commands = facts.pop("command", [])
@@ -284,7 +282,7 @@ def _remarks(experiment: Experiment) -> str:
         remarks.append(f"PTL: {', '.join(told)}; its epochs and hours come on top of the ANN's.")
     given: dict[int, list[str]] = {}  # count -> methods
     for method, found in experiment.results.items():
-        given.setdefault(found["images"], []).append(NAMES[method])
+        given.setdefault(found["images"], []).append(METHODS[method].label)
     for count, names in given.items():
         if count < experiment.corpus.counts[1]:
             remarks.append(f"Of the test images only {number(count)} were given to {', '.join(names)}.")

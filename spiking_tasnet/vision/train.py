@@ -13,27 +13,19 @@ import torch
 from torch import nn
 
 from spiking_tasnet.files import write_json
-from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning
+from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning, stage_column, write_stages
 from spiking_tasnet.snn import Constraints, convert
 from spiking_tasnet.snn.words import MAX_PACKED_STEPS
 from spiking_tasnet.training import BestState, claimed, fingerprint, fit, loader_faults, run_facts
 from spiking_tasnet.vision.config import Config, TrainConfig
 from spiking_tasnet.vision.data import VisionData
-from spiking_tasnet.vision.deciding import deciding, needs_ann
+from spiking_tasnet.vision.deciding import deciding
+from spiking_tasnet.vision.methods import METHODS, needs_ann
 from spiking_tasnet.vision.module import VisionModule
 from spiking_tasnet.vision.networks import build_network, load_model, save_model
 
 logger = logging.getLogger(__name__)
-METHODS = {
-    "ann": "analog network",
-    "ptl": "progressive tandem learning",
-    "tandem": "end-to-end tandem learning",
-    "surrogate": "surrogate gradient through time, IF neurons",
-    "lif": "surrogate gradient through time, LIF neurons",
-    "rate": "rate-coded conversion",
-    "primitive": "conversion without training",
-}
-THRESHOLD_BATCHES = 10  # of conversions that do not train: as many images as set thresholds in the literature
+THRESHOLD_BATCHES = 10  # that set the thresholds of conversions without training, as many as in the literature
 
 
 def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: Path | None = None) -> Path:
@@ -73,10 +65,10 @@ def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: 
         network = build_network(**arguments | {"image": data.corpus.image})
     with claimed(out, config, partial(deciding, method), origin):
         facts = run_facts(config.seed) | {"train_images": len(data.train_index), "method": method}
-        if method in ("rate", "primitive"):
-            facts |= _convert_only(method, config, network, data)
+        if METHODS[method].trains:
+            facts |= _train(method, config, network, data, out)
         else:
-            facts |= _train(method, config, network, data, out, config.model.network == "autoencoder")
+            facts |= _convert_only(method, config, network, data)
         write_json(out / "run.json", facts, durable=True)
         save_model(out / "model.pt", network.eval(), arguments)
     logger.info("%s written", out / "model.pt")
@@ -101,12 +93,10 @@ def _trained_ann(path: Path, arguments: dict) -> nn.Module:
     return network
 
 
-def _train(
-    method: str, config: Config, network: nn.Module, data: VisionData, out: Path, reconstruct: bool
-) -> dict[str, object]:
+def _train(method: str, config: Config, network: nn.Module, data: VisionData, out: Path) -> dict[str, object]:
     schedule: TrainConfig = {"ann": config.ann, "ptl": config.snn}.get(method, config.end_to_end)
-    module = VisionModule(network.train(), schedule, reconstruct=reconstruct)
-    ptl = ProgressiveTandemLearning(config.ptl)
+    module = VisionModule(network.train(), schedule, reconstruct=config.model.reconstructs)
+    ptl = ProgressiveTandemLearning(config.ptl, rate=module.rate_in_stage)
     callbacks: list[pl.Callback]
     if method == "ann":
         callbacks = [BestState()]
@@ -115,8 +105,8 @@ def _train(
     else:
         settings = config.ptl.settings(
             "tandem" if method == "tandem" else "surrogate",
-            decay=config.rivals.lif_decay if method == "lif" else 1.0,
-            folded=config.rivals.pretrained,
+            decay=config.baselines.lif_decay if method == "lif" else 1.0,
+            folded=config.baselines.pretrained,
             constraints=Constraints(),
         )
         callbacks = [EndToEnd(settings), BestState()]
@@ -126,6 +116,7 @@ def _train(
         out,
         callbacks,
         metrics=module.metrics,
+        columns=[ptl.history_column if method == "ptl" else stage_column()],
         describe=module.describe,
         max_epochs=schedule.max_epochs,
         precision=schedule.precision,
@@ -136,8 +127,7 @@ def _train(
                 f"{len(ptl.records)} PTL stages begun when snn.max_epochs = {schedule.max_epochs} were over, all "
                 "expected to end; raise it, or lower ptl.patience or set ptl.max_epochs_per_stage, and run again"
             )
-        stages = [vars(record) | {"layer": record.layer.removeprefix("network.")} for record in ptl.records]
-        write_json(out / "stages.json", stages, durable=True)
+        write_stages(out / "stages.json", ptl.records)
     return facts
 
 
@@ -157,7 +147,7 @@ def _convert_only(method: str, config: Config, network: nn.Module, data: VisionD
                 network,
                 run,
                 config.ptl.settings("rate", constraints=Constraints()),
-                percentile=config.rivals.rate_percentile,
+                percentile=config.baselines.rate_percentile,
                 num_steps=MAX_PACKED_STEPS,
             )
     return {"epochs": 0}

@@ -13,9 +13,10 @@ import pytest
 import soundfile
 import torch
 from tiny_experiment import speech_like
-from tiny_separator import write_tiny_experiment
+from tiny_separator import few_bit_network, tiny_network, write_tiny_experiment
 
 from spiking_tasnet.cli.main import main
+from spiking_tasnet.separation.packed import pack
 from spiking_tasnet.separation.separator import Separator
 
 ROOT = Path(__file__).parents[2]
@@ -343,3 +344,15 @@ def test_the_script_runs_from_any_folder(tmp_path):
 def test_threads_are_set(separate, tmp_path):
     separate(write_speech(tmp_path / "a.wav", 0.1))
     assert torch.get_num_threads() == 1
+
+
+def test_the_shipped_network_is_the_default_and_the_output_says_so(tmp_path, monkeypatch, capsys):
+    shipped = tmp_path / "talkers.pt"
+    pack(shipped, few_bit_network(), tiny_network(), {})
+    for module in ("spiking_tasnet.models", "spiking_tasnet.separation.separator"):
+        monkeypatch.setattr(f"{module}.SHIPPED", shipped)
+    mix = write_speech(tmp_path / "mix.wav", 1)
+    for more, kind in (([], "spiking"), (["--ann"], "analog")):
+        assert main(["separate", str(mix), "-o", str(tmp_path / kind), "--threads", "1", *more]) == 0
+        assert f"model: talkers.pt, which is shipped ({kind})" in capsys.readouterr().err
+        assert names(tmp_path / kind) == ["mix_s1.wav", "mix_s2.wav"]

@@ -12,9 +12,9 @@ from matplotlib.image import imread
 from spiking_tasnet.cli.main import main
 from spiking_tasnet.files import write_json
 from spiking_tasnet.paper.reconstructions import pair_canvas
-from spiking_tasnet.paper.runs import deciding
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import VisionData
+from spiking_tasnet.vision.deciding import deciding
 
 IMAGE, CLASSES, COUNTS = (1, 12, 12), 3, (60, 18)
 SETTINGS = """
@@ -24,7 +24,7 @@ ann: {max_epochs: 2}
 snn: {max_epochs: 40}
 end_to_end: {max_epochs: 2}
 ptl: {num_steps: 4, patience: 1, max_epochs_per_stage: 1, percentile: 100, threshold_batches: 1}
-rivals: {rate_steps: 40, rate_images: 9, rate_percentile: 100}
+baselines: {rate_steps: 40, rate_images: 9, rate_percentile: 100}
 """
 EXHIBITS = {  # name -> network, options, labels of the CSV (none: rows are not runs)
     "table1": ("mnist_cnn", (), ["ANN", "PTL", "tandem learning", "surrogate gradient", "rate coding", "no training"]),
@@ -188,8 +188,8 @@ def changed(section, **values):
         ("ptl", {"patience": 7}, {"ptl"}),
         ("ptl", {"num_steps": 7}, {"ptl", "tandem", "surrogate", "lif", "primitive"}),
         ("ptl", {"weight_bits": 7}, {"ptl", "primitive"}),
-        ("rivals", {"lif_decay": 0.7}, {"lif"}),
-        ("rivals", {"rate_steps": 7}, {"rate"}),
+        ("baselines", {"lif_decay": 0.7}, {"lif"}),
+        ("baselines", {"rate_steps": 7}, {"rate"}),
         ("data", {"num_workers": 7}, set()),
         ("data", {"batch_size": 7}, {"ann", "ptl", "tandem", "surrogate", "lif", "rate", "primitive"}),
     ],
@@ -200,8 +200,8 @@ def test_a_run_is_decided_by_what_its_method_reads(section, values, decided):
     assert {method for method in methods if deciding(method, Config()) != deciding(method, other)} == decided
 
 
-def test_a_rival_that_starts_from_the_ann_depends_on_it():
-    plain = changed("rivals", pretrained=True)
+def test_a_baseline_that_starts_from_the_ann_depends_on_it():
+    plain = changed("baselines", pretrained=True)
     other = dataclasses.replace(plain, ann=dataclasses.replace(plain.ann, max_epochs=7))
     assert deciding("tandem", plain) != deciding("tandem", other)
 

@@ -93,7 +93,9 @@ def test_best_state_of_the_stage_is_reloaded_before_the_next_threshold(monkeypat
             trainer.callback_metrics["val_loss"] = torch.tensor(next(losses))
             states.append(pl_module.network[1].operator.weight.detach().clone())
 
-    monkeypatch.setattr("spiking_tasnet.ptl.callback.validate", lambda *_: 1.0)
+    monkeypatch.setattr(
+        "spiking_tasnet.ptl.callback.validate", lambda trainer, module, names: dict.fromkeys(names, 1.0)
+    )
     monkeypatch.setattr(
         pl.Trainer, "callback_metrics", property(lambda self: self.__dict__.setdefault("_metrics", {})), raising=False
     )

@@ -28,7 +28,7 @@ class FirstLoss(pl.Callback):
     """Validate once right after the conversion, before any training."""
 
     def on_train_start(self, trainer, pl_module):
-        self.loss = validate(trainer, pl_module, "val_loss")
+        self.loss = validate(trainer, pl_module, ["val_loss"])["val_loss"]
 
 
 @pytest.mark.parametrize("fold", [False, True], ids=["from scratch", "from an ANN"])

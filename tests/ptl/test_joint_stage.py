@@ -36,6 +36,31 @@ def test_it_trains_every_converted_layer_and_nothing_below_the_first():
     assert not {"network.0.weight", "network.0.bias"} & changed
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_the_user_froze_stays_frozen(tmp_path, resume):
+    def frozen():
+        module = pretrained(mlp, (4,))
+        module.network[1].operator.weight.requires_grad_(False)
+        return module
+
+    module, ptl, path = frozen(), ProgressiveTandemLearning(CONFIG), tmp_path / "last.ckpt"
+    before = {name: value.detach().clone() for name, value in module.named_parameters()}
+    if resume:  # in the joint stage: by then the callback itself has frozen every layer
+        with pytest.raises(RuntimeError, match="power cut"):
+            fit(module, (4,), [ptl, EpochCheckpoint(path), PowerCut(3)])
+        module, ptl = frozen(), ProgressiveTandemLearning(CONFIG)
+        fit(module, (4,), [ptl, EpochCheckpoint(path)], ckpt_path=str(path), weights_only=True)
+    else:
+        fit(module, (4,), [ptl])
+    assert ptl.finished
+    trained = {name for name, value in module.named_parameters() if value.requires_grad}
+    assert "network.1.operator.weight" not in trained
+    assert {"network.1.operator.bias", "network.3.operator.weight", "network.4.weight"} <= trained
+    # Folding its batch norm rescales the rows of the weight; nothing else may have changed it.
+    rows = module.network[1].operator.weight.detach() / before["network.1.operator.weight"]
+    torch.testing.assert_close(rows, rows[:, :1].expand_as(rows))
+
+
 def test_a_power_cut_in_it_changes_nothing(tmp_path):
     def run(*callbacks, **kwargs):
         module, ptl = pretrained(mlp, (4,)), ProgressiveTandemLearning(CONFIG)
@@ -67,6 +92,13 @@ def test_spikes_per_neuron_is_what_is_counted():
         network(x)
     expected = sum(cost.spikes_out / cost.neurons for cost in costs.values() if cost.role in ("encoding", "spiking"))
     assert len(spikes) == 2 and spikes_per_neuron(spikes).item() == pytest.approx(expected, rel=1e-5)
+    with trained_spikes(network) as spikes, torch.no_grad():  # as in validation
+        network(x)
+    assert len(spikes) == 2 and spikes_per_neuron(spikes).item() == pytest.approx(expected, rel=1e-5)
+    network[1].requires_grad_(False)
+    with trained_spikes(network) as spikes, torch.no_grad():
+        network(x)
+    assert len(spikes) == 1
     frozen = network.requires_grad_(False)
     with trained_spikes(frozen) as spikes:
         frozen(x)
@@ -83,6 +115,12 @@ def test_thresholds_of_channels_count_too():
 class Penalised(Classifier):
     price = 0.0
 
+    def validation_step(self, batch, index):
+        with trained_spikes(self.network) as spikes:
+            loss = torch.nn.functional.cross_entropy(self.network(batch[0]), batch[1])
+        self.log("val_loss", loss)
+        self.log("val_priced_loss", loss + self.price * spikes_per_neuron(spikes))
+
     def training_step(self, batch, index):
         with trained_spikes(self.network) as spikes:
             loss = super().training_step(batch, index)
@@ -90,11 +128,12 @@ class Penalised(Classifier):
 
 
 def test_a_price_on_spikes_makes_them_fewer():
-    def fired(price):
+    def fired(price, monitor="val_priced_loss"):
         module = pretrained(mlp, (4,))
         module.__class__, module.price = Penalised, price
-        # The best state is chosen by the loss without the price; V[0] = theta / 2 leaves room for fewer spikes.
-        ptl = ProgressiveTandemLearning(PTLConfig(num_steps=8, patience=9, max_epochs_per_stage=3, v_init=0.5))
+        # V[0] = theta / 2 leaves room for fewer spikes.
+        config = PTLConfig(num_steps=8, patience=9, max_epochs_per_stage=3, v_init=0.5)
+        ptl = ProgressiveTandemLearning(config, monitor, recorded="val_loss")
         fit(module, (4,), [ptl])
         with record_cost(module.network) as costs, torch.no_grad():
             module.network.eval()(torch.randn(200, 4, generator=torch.Generator().manual_seed(5)))
@@ -102,4 +141,6 @@ def test_a_price_on_spikes_makes_them_fewer():
 
     free, priced = fired(0.0), fired(3.0)
     assert sum(priced) < 0.9 * sum(free)
+    # Chosen by the loss alone, the state before the priced training is kept: nothing is gained.
+    assert sum(priced) < 0.9 * sum(fired(3.0, "val_loss"))
     assert len(convertible_layers(mlp())) == len(free)

@@ -152,7 +152,9 @@ def test_unfolding_undoes_folding_and_changes_nothing(network):
     fold_residuals(network)
     expected = network(mixture)
     unfold_residuals(network, lambda: network(mixture))
-    assert all(layer.shortcut for layer in residual_layers(network))
+    for layer in residual_layers(network):
+        assert layer.shortcut
+        assert layer.operator.weight.square().mean().sqrt().item() == pytest.approx(0.5, rel=1e-3)
     torch.testing.assert_close(network(mixture), expected, atol=1e-4, rtol=1e-3)
     # In training the unfolded norms see the statistics that they were given; other layers see the batch's.
     assert (network.train()(mixture) - expected).norm() < 0.1 * expected.norm()

@@ -5,9 +5,10 @@ import os
 import numpy as np
 import pytest
 from tiny_experiment import speech_like
-from tiny_separator import TwoBands, tiny_network, write_tiny_experiment
+from tiny_separator import TwoBands, few_bit_network, tiny_network, write_tiny_experiment
 
-from spiking_tasnet.separation.separator import Separator, newest_model
+from spiking_tasnet.separation.packed import pack
+from spiking_tasnet.separation.separator import Separator, default_model, newest_model
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +154,14 @@ def test_the_newest_model_is_found(exp, tmp_path):
     assert newest_model(ann=True, folders=[folder, tmp_path]) == exp / "ann" / "model.pt"
     with pytest.raises(FileNotFoundError, match="egs/mini-2mix/run.sh --stage 0"):
         newest_model(folders=[tmp_path / "egs"])
+
+
+def test_what_is_shipped_is_the_default(exp, tmp_path, monkeypatch):
+    shipped = tmp_path / "talkers.pt"
+    monkeypatch.setattr("spiking_tasnet.separation.separator.SHIPPED", shipped)
+    monkeypatch.chdir(exp.parents[1])
+    monkeypatch.setattr("spiking_tasnet.separation.separator.newest_model", lambda ann: exp)
+    assert default_model() == exp and Separator.load().network.is_spiking
+    pack(shipped, few_bit_network(), tiny_network(), {})
+    assert default_model() == default_model(ann=True) == shipped
+    assert Separator.load().network.is_spiking and not Separator.load(ann=True).network.is_spiking

@@ -8,7 +8,7 @@ import torch
 
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.network import TasNet, save_model
-from spiking_tasnet.snn import convert
+from spiking_tasnet.snn import Constraints, convert
 
 TINY = ModelConfig(n_filters=16, bn_chan=8, hid_chan=8, kernel_size=16, stride=8, n_blocks=2)
 
@@ -24,6 +24,16 @@ def tiny_network(spiking: bool = False, config: ModelConfig = TINY) -> TasNet:
             network.eval()
             if spiking:
                 convert(network, lambda: network(0.1 * torch.randn(2, 4000)), num_steps=8)
+    return network
+
+
+def few_bit_network(bits: int = 8, per_channel: bool = False, **options) -> TasNet:
+    """`tiny_network`, converted without training to weights of few bits; `options` of `ConversionSettings`."""
+    network = tiny_network()
+    given = dict(num_steps=8, v_init=0.5, encoding="spread", channel_wise=True) | options
+    constraints = Constraints(weight_bits=bits, per_channel=per_channel)
+    mixtures = 0.1 * torch.randn(2, 4000, generator=torch.Generator().manual_seed(1))
+    convert(network, lambda: network(mixtures), constraints=constraints, **given)
     return network
 
 

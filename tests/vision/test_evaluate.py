@@ -10,7 +10,7 @@ from torch import nn
 from spiking_tasnet.files import read_json
 from spiking_tasnet.snn import ConvertibleLayer, convert
 from spiking_tasnet.vision import evaluate
-from spiking_tasnet.vision.config import Config, DataConfig, ModelConfig, RivalConfig, TrainConfig
+from spiking_tasnet.vision.config import BaselineConfig, Config, DataConfig, ModelConfig, TrainConfig
 from spiking_tasnet.vision.evaluate import Scores
 from spiking_tasnet.vision.train import run_method
 
@@ -52,7 +52,7 @@ def test_scores_and_cost_do_not_depend_on_the_batches():
     with torch.no_grad():
         convert(network, lambda: network(BATCHES[0][0]), num_steps=8)
     joined = [tuple(torch.cat(part) for part in zip(*BATCHES, strict=True))]
-    one, other = (evaluate.test_network(network, batches, False) for batches in (BATCHES, joined))
+    one, other = (evaluate.evaluate_network(network, batches, False) for batches in (BATCHES, joined))
     assert one == other
     assert one["images"] == 7
     assert one["cost"]["total"]["ann_macs"] == 6 * 8 + 8 * 5 + 5 * 3
@@ -63,7 +63,7 @@ def test_rate_coding_is_scored_after_every_window_and_costed_as_a_whole():
     network = small()
     with torch.no_grad():
         convert(network, lambda: network(BATCHES[0][0]), method="rate", num_steps=32)
-    found = evaluate.test_rate_coded(network, BATCHES, False, num_steps=80)
+    found = evaluate.evaluate_rate_coded(network, BATCHES, False, num_steps=80)
     assert [point["num_steps"] for point in found["curve"]] == [32, 64, 80]
     assert found["top1"] == found["curve"][-1]["top1"] and found["images"] == 7
     total = found["cost"]["total"]
@@ -89,17 +89,17 @@ CONFIG = Config(
     ModelConfig("autoencoder", width=0.2),
     DataConfig(batch_size=16),
     ann=TrainConfig(max_epochs=1),
-    rivals=RivalConfig(rate_steps=40, rate_images=6),
+    baselines=BaselineConfig(rate_steps=40, rate_images=6),
 )
 
 
 def test_all_that_was_trained_is_tested(tmp_path):
     data, exp = tiny_data(tmp_path, (40, 14)), tmp_path / "exp"
     with pytest.raises(FileNotFoundError, match="no trained network there; stages 1 to 3 make them"):
-        evaluate.test_all(data, exp)
+        evaluate.evaluate_all(data, exp)
     for method in ("ann", "primitive", "rate"):
         run_method(method, CONFIG, data, exp)
-    results = read_json(evaluate.test_all(data, exp))
+    results = read_json(evaluate.evaluate_all(data, exp))
     assert list(results) == ["ann", "rate", "primitive"]
     for method, found in results.items():
         assert 0 < found["mse"] < 1

@@ -12,13 +12,13 @@ from spiking_tasnet.config import read_config
 from spiking_tasnet.files import read_json, write_json
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.curves import draw_curves
-from spiking_tasnet.vision.evaluate import test_all as evaluate_all
+from spiking_tasnet.vision.evaluate import evaluate_all
 from spiking_tasnet.vision.report import load_experiment, results_markdown
 from spiking_tasnet.vision.train import run_method
 
 SETTINGS = ["model.width=0.2", "data.batch_size=16", "ann.max_epochs=2", "snn.max_epochs=8", "end_to_end.max_epochs=3"]
 SETTINGS += ["ptl.num_steps=8", "ptl.patience=1", "ptl.max_epochs_per_stage=1", "ptl.threshold_batches=2"]
-SETTINGS += ["rivals.rate_steps=80", "rivals.rate_images=8"]
+SETTINGS += ["baselines.rate_steps=80", "baselines.rate_images=8"]
 
 
 AUTOENCODER = ["model.network=autoencoder", "ptl.weight_bits=6", "ptl.fan_in=50", "data.limit_test=12"]
@@ -85,12 +85,12 @@ def test_markdown_holds_the_results(classified):
     header, rows = rows_of(text, "")
     assert header[2:] == ["N_s", "top-1 (%)", "top-5 (%)", "minus ANN (points)", "epochs", "hours"]
     ann = results["ann"]["top1"]
-    for name, method in (("ANN", "ann"), ("PTL", "ptl"), ("tandem", "tandem"), ("rate coding", "rate")):
+    for name, method in (("ANN", "ann"), ("PTL", "ptl"), ("tandem learning", "tandem"), ("rate coding", "rate")):
         cells = rows[name]
         assert cells[2] == f"{100 * results[method]['top1']:.2f}"
         assert cells[4] == ("–" if method == "ann" else f"{round(100 * (results[method]['top1'] - ann), 2) + 0.0:+.2f}")
         assert cells[5] == ("–" if method == "rate" else str(results[method]["epochs"]))
-    assert [rows[name][1] for name in ("ANN", "PTL", "rate coding", "primitive")] == ["–", "8", "80", "8"]
+    assert [rows[name][1] for name in ("ANN", "PTL", "rate coding", "no training")] == ["–", "8", "80", "8"]
     assert "Of the test images only 8 were given to rate coding." in text
     assert rows_of(text, "rate coding, steps")[0][1:] == ["32", "64", "80"]
     assert f"PTL names {100 * results['ptl']['top1']:.2f} % of the test images with N_s = 8" in text
@@ -104,7 +104,7 @@ def test_markdown_holds_the_results(classified):
     assert len(layers) == 6
     for layer in results["ptl"]["cost"]["layers"]:
         assert layers[layer["layer"]][-1] == f"{100 * layer['firing_rate']:.1f}"
-    assert rows_of(text, "firing rate (%)")[0][1:] == ["PTL", "tandem", "rate coding", "primitive"]
+    assert rows_of(text, "firing rate (%)")[0][1:] == ["PTL", "tandem learning", "rate coding", "no training"]
 
     stages = rows_of(text, "stage")[1]
     assert [cells[0] for cells in stages.values()] == [row["layer"] for row in read_json(exp / "ptl" / "stages.json")]
@@ -156,7 +156,7 @@ def test_what_was_trained_after_the_test_is_told(copied, caplog):
     with caplog.at_level(logging.WARNING):
         assert report(data, exp) == 0
     assert "tandem was trained but not tested: run stage 4 again" in caplog.text
-    assert "| tandem |" not in (exp / "RESULTS.md").read_text()
+    assert "| tandem learning |" not in (exp / "RESULTS.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -203,15 +203,15 @@ def lines_of(figure):
     return axes, {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
 
 
-def test_curves_run_through_ann_and_ptl_and_rivals_start_where_they_do():
+def test_curves_run_through_ann_and_ptl_and_baselines_start_where_they_do():
     histories = {"ann": epochs(3), "ptl": [*epochs(2, 1), *epochs(1, 2)], "tandem": epochs(8)}
     axes, lines = lines_of(draw_curves(histories, [], read_config(Config, None)))
     assert [x for x, _ in lines["ANN, then PTL"]] == [1, 2, 3, 4, 5, 6]
     assert lines["ANN, then PTL"][0] == [1, 50]
-    assert [x for x, _ in lines["tandem, end to end"]] == list(range(1, 9))
+    assert [x for x, _ in lines["tandem learning"]] == list(range(1, 9))
     assert len(axes.patches) == 2 and axes.get_xlim() == (0.5, 8.5)
-    axes, lines = lines_of(draw_curves(histories, [], read_config(Config, None, ["rivals.pretrained=true"])))
-    assert [x for x, _ in lines["tandem, end to end"]] == list(range(4, 12))
+    axes, lines = lines_of(draw_curves(histories, [], read_config(Config, None, ["baselines.pretrained=true"])))
+    assert [x for x, _ in lines["tandem learning"]] == list(range(4, 12))
     assert axes.get_xlim() == (0.5, 11.5)
 
 

@@ -32,8 +32,8 @@ CNN = [
     "ptl.max_epochs_per_stage=1",
     "ptl.threshold_batches=2",
     "ptl.weight_bits=5",
-    "rivals.rate_steps=48",
-    "rivals.rate_images=12",
+    "baselines.rate_steps=48",
+    "baselines.rate_images=12",
 ]
 
 
@@ -81,7 +81,7 @@ def test_each_method_leaves_a_network_of_its_kind(method, exp, data_dir):
     assert all(layer.settings.constraints == bits for layer in layers if method != "ann")
     steps = {"ann": 0, "rate": 32}.get(method, 8)
     assert {layer.num_steps for layer in layers[:-1]} == {steps}
-    assert layers[0].decay == (0.9 if method == "lif" else 1.0)
+    assert layers[0].settings.decay == (0.9 if method == "lif" else 1.0)
     assert all(
         layer.settings.folded == (method in ("ptl", "rate", "primitive")) for layer in layers[:-1]
     )  # norms of scratch: live
@@ -112,7 +112,7 @@ def test_the_ann_learns_and_its_best_epoch_is_kept(ann, data_dir):
 
 @pytest.mark.parametrize("method", ["tandem", "surrogate"])
 def test_end_to_end_methods_may_start_from_the_ann(method, exp, data_dir):
-    changed = config("rivals.pretrained=true", "end_to_end.max_epochs=1", "end_to_end.lr=1e-9")
+    changed = config("baselines.pretrained=true", "end_to_end.max_epochs=1", "end_to_end.lr=1e-9")
     network = load_model(run_method(method, changed, data_dir, exp))
     ann = load_model(exp / "ann" / "model.pt")
     from spiking_tasnet.snn.fold import folded_weights
@@ -129,7 +129,7 @@ def test_end_to_end_methods_may_start_from_the_ann(method, exp, data_dir):
         ("ann", 2, []),
         ("ptl", 3, []),
         ("surrogate", 1, []),
-        ("tandem", 1, ["rivals.pretrained=true"]),
+        ("tandem", 1, ["baselines.pretrained=true"]),
     ],
 )
 def test_an_interrupted_run_goes_on_where_it_stopped(method, epoch, changes, exp, data_dir, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ Every number comes from a file of the experiment; what no file holds is left out
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spiking_tasnet.report.markdown import assumed_costs, difference, number, stage_table, table
@@ -27,17 +28,8 @@ DECIMALS = {"si_sdr": 1, "si_sdr_i": 1, "sdr": 1, "sdr_i": 1, "pesq": 2, "stoi":
 TABLE_METRICS = ("si_sdr", "si_sdr_i", "pesq", "stoi")
 GROUP_NAMES = {"diff": "diff.", "same": "same", "overall": "overall"}
 
-# PTL, Table 4: WSJ0-2mix, (different, same, overall).
-PAPER = {
-    "closed": {
-        "ann": {"si_sdr": (15.2, 11.7, 13.5), "pesq": (3.12, 2.83, 2.97)},
-        "snn": {"si_sdr": (14.5, 11.0, 12.8), "pesq": (3.03, 2.75, 2.89)},
-    },
-    "open": {
-        "ann": {"si_sdr": (14.9, 10.4, 12.8), "pesq": (3.11, 2.74, 2.94)},
-        "snn": {"si_sdr": (14.2, 9.8, 12.2), "pesq": (3.02, 2.66, 2.85)},
-    },
-}
+# Numbers published on WSJ0-2mix: condition -> system -> metric -> (different, same, overall).
+Published = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 LAYER_COUNTS = ("macs_per_s", "synops_per_s", "neuron_updates_per_s")
 FAILURES = {
     "unscored": "not scored (a silent reference, or audio that does not fit), left out of all means,",
@@ -48,15 +40,15 @@ FAILURES = {
 }
 
 
-def results_markdown(experiment: Experiment, paper: bool = False) -> str:
-    """Write RESULTS.md of an experiment; `paper` adds the paper's rows of Table 4, labelled."""
+def results_markdown(experiment: Experiment, published: Published | None = None) -> str:
+    """Write RESULTS.md of an experiment; `published` are the paper's rows of Table 4, which are labelled as such."""
     sections = [
         f"# Results of {experiment.folder.resolve().name}",
         f"Closed: dev set, talkers {experiment.closed_talkers}. Open: test set, talkers never heard. Means over "
         "mixtures, of the mean over their talkers; SI-SDR, SDR and their gains over the mixture in dB, PESQ narrow "
         "band.",
         headline(experiment),
-        score_table(experiment, paper),
+        score_table(experiment, published),
         _remarks(experiment),
         "## Gap: SNN minus ANN",
         gap_table(experiment),
@@ -89,7 +81,7 @@ def score(summary: Summary, group: str, metric: str) -> str:
     return number(summary.get(group, {}).get(metric), DECIMALS[metric])
 
 
-def score_table(experiment: Experiment, paper: bool = False) -> str:
+def score_table(experiment: Experiment, published: Published | None = None) -> str:
     """Table 4's layout: closed and open, mixture, ANN and SNN, by gender group."""
     header = ["condition", "system", *(f"{METRIC_NAMES[m]} {GROUP_NAMES[g]}" for m in TABLE_METRICS for g in GROUPS)]
     rows = []
@@ -97,12 +89,12 @@ def score_table(experiment: Experiment, paper: bool = False) -> str:
         for system, summary in experiment.results[condition].items():
             cells = [score(summary, group, metric) for metric in TABLE_METRICS for group in GROUPS]
             rows.append([condition, SYSTEM_NAMES[system], *cells])
-            if paper and system in PAPER[condition]:
-                published = PAPER[condition][system]
+            if published and system in published[condition]:
+                theirs = published[condition][system]
                 cells = [
-                    number(published[metric][place] if metric in published else None, DECIMALS[metric])
+                    number(theirs[metric][column] if metric in theirs else None, DECIMALS[metric])
                     for metric in TABLE_METRICS
-                    for place in range(len(GROUPS))
+                    for column in range(len(GROUPS))
                 ]
                 rows.append([condition, f"*{SYSTEM_NAMES[system]}, paper, WSJ0-2mix*", *cells])
     return table(header, rows, text_columns=2)

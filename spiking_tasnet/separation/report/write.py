@@ -9,18 +9,21 @@ from spiking_tasnet.files import write_json, write_text
 from spiking_tasnet.separation.report.curves import write_curves
 from spiking_tasnet.separation.report.page import write_page
 from spiking_tasnet.separation.report.results import load_experiment
-from spiking_tasnet.separation.report.tables import results_markdown
+from spiking_tasnet.separation.report.tables import Published, results_markdown
 
 
 def write_report(
-    exp_dir: str | os.PathLike, data_dir: str | os.PathLike, paper: bool = False, allow_pipes: bool = False
+    exp_dir: str | os.PathLike,
+    data_dir: str | os.PathLike,
+    published: Published | None = None,
+    allow_pipes: bool = False,
 ) -> list[Path]:
     """Write the report of a finished experiment into its folder.
 
     Args:
         exp_dir: exp/<name>, with what stages 1 to 4 wrote.
         data_dir: the data folder of stage 0; its `tt` gives the listening examples.
-        paper: also show the paper's numbers on WSJ0-2mix, labelled as such.
+        published: numbers on WSJ0-2mix to show beside, labelled as the paper's.
         allow_pipes: run the commands of an scp.
 
     Returns:
@@ -35,6 +38,6 @@ def write_report(
     written = [folder / name for name in ("RESULTS.md", "results.json", "curves.png", "demo/index.html")]
     write_page(written[3], experiment, data_dir, allow_pipes)
     write_curves(written[2], experiment.history, experiment.stages)
-    write_text(written[0], results_markdown(experiment, paper))
+    write_text(written[0], results_markdown(experiment, published))
     write_json(written[1], experiment.results)
     return written

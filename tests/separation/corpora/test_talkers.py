@@ -14,7 +14,9 @@ from spiking_tasnet.separation.corpora.kaldi import read_data_dir
 from spiking_tasnet.separation.corpora.merl_lists import read_list
 from spiking_tasnet.separation.corpora.speech_cache import SpeechCache
 from spiking_tasnet.separation.corpora.talkers import TalkersSpec, build_talkers, find_speech, training_speech
-from spiking_tasnet.separation.network import load_model
+from spiking_tasnet.separation.network import load_model, save_model
+from spiking_tasnet.separation.packed import pack
+from spiking_tasnet.snn import Constraints, convert
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +163,6 @@ def test_averages_and_residuals_are_not_for_the_conversion(data_dir, tmp_path, c
 def test_distillation_and_a_price_on_spikes_are_part_of_the_training_loss_only(data_dir, tmp_path):
     from spiking_tasnet.separation.config import TrainConfig
     from spiking_tasnet.separation.module import SeparationModule
-    from spiking_tasnet.snn import convert
 
     assert train("train", data_dir, tmp_path / "exp") == 0
     load = lambda: load_model(tmp_path / "exp/ann/model.pt")  # noqa: E731
@@ -200,3 +201,17 @@ def test_a_training_starts_from_a_model(data_dir, tmp_path, capsys):
         assert (again(mixture) - first(mixture)).norm() < 0.1 * first(mixture).norm()
     assert train("train", data_dir, tmp_path / "other", "--init", str(model), "--set", "model.hid_chan=12") == 1
     assert "--init takes an ANN of these sizes" in capsys.readouterr().err
+
+
+def test_training_and_conversion_take_the_ann_of_a_packed_file(data_dir, tmp_path, capsys):
+    assert train("train", data_dir, tmp_path / "first") == 0
+    ann, snn = (load_model(tmp_path / "first/ann/model.pt") for _ in range(2))
+    convert(snn, lambda: snn(torch.randn(2, 4000)), num_steps=4, constraints=Constraints(weight_bits=8))
+    packed = tmp_path / "talkers.pt"
+    pack(packed, snn, ann, {})
+    assert train("train", data_dir, tmp_path / "exp", "--init", str(packed), "--set", "ann.lr=1e-12") == 0
+    assert train("convert", data_dir, tmp_path / "exp2", "--ann", str(packed)) == 0
+    assert load_model(tmp_path / "exp2/snn/model.pt").is_spiking
+    save_model(tmp_path / "snn.pt", snn)
+    assert train("convert", data_dir, tmp_path / "exp3", "--ann", str(tmp_path / "snn.pt")) == 1
+    assert "a spiking network found, an ANN expected" in capsys.readouterr().err
