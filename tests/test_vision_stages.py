@@ -39,7 +39,7 @@ def choosing(name, folder):
     root = copy_without_recipes(folder / "project")
     copy = root / "recipes" / name
     (copy / "conf").mkdir(parents=True)
-    for script in ("run.sh", "path.sh"):
+    for script in ("run.sh", "recipe.py"):
         shutil.copy(ROOT / "recipes" / name / script, copy)
     for network in NETWORKS[name]:
         for kind in ("", "-fast"):
@@ -218,7 +218,7 @@ def test_another_corpus_than_the_finished_one(recipe):
     "stage, options, differs",
     [
         (1, ["--seed", "1"], "seed '' there, '1' here"),
-        (2, ["--set", "ann.lr=5e-4"], "set ' ' there, 'ann.lr=5e-4 ' here"),
+        (2, ["--set", "ann.lr=5e-4"], "set '' there, 'ann.lr=5e-4' here"),
         (3, ["--seed", "1"], "seed '' there, '1' here"),
         (3, ["--methods", "rate"], "methods 'tandem,surrogate,rate,primitive' there, 'rate' here"),
     ],

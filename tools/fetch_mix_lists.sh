@@ -3,8 +3,8 @@
 #
 # tools/fetch_mix_lists.sh           fetch them
 # tools/fetch_mix_lists.sh FILE.zip  take them from an archive that you fetched yourself
-# shellcheck source=tools/need_bash.sh
-. "$(dirname "$0")/need_bash.sh"
+# shellcheck source=tools/env.sh
+. "$(dirname "$0")/env.sh" bash
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -3,8 +3,8 @@
 #
 # tools/install_sph2pipe.sh              fetch it
 # tools/install_sph2pipe.sh FILE.tar.gz  build from an archive that you fetched yourself
-# shellcheck source=tools/need_bash.sh
-. "$(dirname "$0")/need_bash.sh"
+# shellcheck source=tools/env.sh
+. "$(dirname "$0")/env.sh" bash
 set -euo pipefail
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -28,10 +28,12 @@ COMMANDS = {
     "score": ("score", "score a folder of separations against a Kaldi data folder"),
     "report": ("report", "write RESULTS.md, results.json, the learning curves and the listening page"),
     "separate": ("separate", "separate your own recordings"),
+    "export": ("export", "write a converted separator to one file for the C runtime"),
     "vision-data": ("vision_data", "bring MNIST, CIFAR-10 or an ImageNet-like folder into one form"),
     "vision-train": ("vision_train", "train or convert an image network by one of the methods"),
     "vision-test": ("vision_test", "test every method of a vision experiment, and count operations"),
     "vision-report": ("vision_report", "write RESULTS.md, results.csv and curves.png of a vision experiment"),
+    "run": ("run", "run the numbered stages of a recipe, as its run.sh does"),
     "config": ("config", "print every setting of an experiment, its default and meaning, as YAML"),
     "paper": ("paper", "make a table or figure of the paper: picture and CSV"),
 }

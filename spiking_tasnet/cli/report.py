@@ -8,6 +8,8 @@ from pathlib import Path
 from spiking_tasnet.cli.console import say
 from spiking_tasnet.cli.options import add_allow_pipes
 from spiking_tasnet.paper.published import TABLE4
+from spiking_tasnet.separation.report.page import write_page
+from spiking_tasnet.separation.report.results import load_experiment
 from spiking_tasnet.separation.report.write import write_report
 
 
@@ -16,11 +18,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exp", required=True, type=Path, metavar="DIR", help="exp/NAME, as stages 1 to 4 left it")
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="data folder that stage 0 made")
     parser.add_argument("--paper", action="store_true", help="add the paper's WSJ0-2mix numbers (Table 4)")
+    parser.add_argument(
+        "--example",
+        action="append",
+        default=[],
+        metavar="UTT",
+        help="mixture of the listening page, by its id; may be repeated (default: typical ones)",
+    )
+    parser.add_argument(
+        "--page", type=Path, metavar="HTML", help="write the listening page only, to this file; for documents"
+    )
+    parser.add_argument(
+        "--link", action="store_true", help="with --page: sounds and pictures become files beside it, in a folder"
+    )
+    parser.add_argument("--credit", default="", metavar="TEXT", help="attribution of the recordings, shown on the page")
     add_allow_pipes(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the report and name its files."""
-    for path in write_report(args.exp, args.data, TABLE4 if args.paper else None, args.allow_pipes):
+    if args.link and not args.page:
+        raise ValueError("--link found without --page, which names the page to write")
+    look = {"utts": args.example, "credit": args.credit}
+    if args.page:
+        write_page(args.page, load_experiment(args.exp), args.data, args.allow_pipes, embedded=not args.link, **look)
+        say(str(args.page))
+        return 0
+    for path in write_report(args.exp, args.data, TABLE4 if args.paper else None, args.allow_pipes, **look):
         say(str(path))
     return 0

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from spiking_tasnet.cli.console import say, tell
 from spiking_tasnet.cli.options import add_allow_pipes
+from spiking_tasnet.separation.scores.means import summarise
 from spiking_tasnet.separation.scores.metrics import METRICS
-from spiking_tasnet.separation.scores.score_set import count_failures, lost_mixtures, score_set, write_scores
+from spiking_tasnet.separation.scores.rows import SCORES, count_failures, read_scores, write_scores
+from spiking_tasnet.separation.scores.score_set import lost_mixtures, score_set
 
 FAILURES = {
     "pesq": "PESQ found no speech",
@@ -52,11 +54,10 @@ def run(args: argparse.Namespace) -> int:
     rows = score_set(args.data, est_dir, metrics, args.jobs, keep=kept, allow_pipes=args.allow_pipes)
     write_scores(args.out, rows)
     # Read back what was written: the means below are those the report will show.
-    from spiking_tasnet.separation.report.results import read_scores, summarise
-
     overall = summarise(read_scores(args.out))["overall"]
-    shown = [f"{name} {overall[name]:.2f}" for name in overall if isinstance(overall[name], float)]
-    unscored = f" ({overall['unscored']} not scored)" if overall["unscored"] else ""
+    means = {name: overall.score(name) for name in SCORES}
+    shown = [f"{name} {value:.2f}" for name, value in means.items() if value is not None]
+    unscored = f" ({overall.unscored} not scored)" if overall.unscored else ""
     say(f"{args.out}: {len(rows)} mixtures{unscored}, mean {', '.join(shown)}")
     for name, count in count_failures(rows).items():
         if count:

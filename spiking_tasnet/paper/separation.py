@@ -14,8 +14,8 @@ from spiking_tasnet.paper.published import TABLE4
 from spiking_tasnet.paper.style import BLUE, VERMILION, Rendered, legend, panels, paper_points, points
 from spiking_tasnet.paper.summary import NO_NUMBER, mean_and_sd, number_or_dash
 from spiking_tasnet.report.markdown import table
-from spiking_tasnet.separation.report.results import GROUPS
 from spiking_tasnet.separation.report.tables import DECIMALS, METRIC_NAMES, SYSTEM_NAMES
+from spiking_tasnet.separation.scores.means import GROUPS
 
 METRICS = ("si_sdr", "si_sdr_i", "pesq", "stoi")
 DRAWN = {"si_sdr": "SI-SDR (dB)", "pesq": "PESQ"}  # what the paper gives

@@ -10,9 +10,9 @@ from typing import Any
 
 from spiking_tasnet.files import printable
 from spiking_tasnet.separation.audio.recording import Recording
-from spiking_tasnet.separation.scores.cost import cost_per_second
 from spiking_tasnet.separation.separator import Separator
 from spiking_tasnet.separation.source_files import SourceFiles
+from spiking_tasnet.snn.energy import total_cost
 
 
 @dataclass
@@ -93,5 +93,5 @@ def separate_file(
     if spiking:
         neurons = sum(cost.neurons for cost in spiking)
         report.spikes_per_neuron = round(sum(cost.spikes_out for cost in spiking) / neurons, 4)
-        report.synops_per_second = round(cost_per_second(costs, seconds)["total"]["snn_synops_per_s"])
+        report.synops_per_second = round(total_cost(costs, seconds)["total"]["synops"])
     return report

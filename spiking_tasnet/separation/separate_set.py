@@ -130,8 +130,8 @@ def _write_cost(path: Path, network: TasNet, subset: str, entries: list[dict[str
                     setattr(mine, key, getattr(mine, key) + value)
     seconds = sum(entry["samples"] for entry in entries) / network.config.sample_rate
     steps = max((layer.num_steps for layer in convertible_layers(network).values()), default=0)
-    facts = {"subset": subset, "n_mixtures": len(entries), "audio_seconds": seconds, "num_steps": steps}
-    write_json(path, facts | cost_per_second(total, seconds))
+    cost = cost_per_second(total, seconds, subset=subset, n_mixtures=len(entries), num_steps=steps)
+    write_json(path, asdict(cost))
 
 
 def _output(out: Path, place: int, utterance: Utterance) -> Path:

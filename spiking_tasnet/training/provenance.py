@@ -19,7 +19,7 @@ def run_facts(seed: int) -> dict[str, Any]:
     """How a result came about: command, seed, versions, commit and machine; no host name, no address."""
     versions = {"python": platform.python_version(), "spiking-tasnet": spiking_tasnet.__version__}
     versions |= {package: found for package in PACKAGES if (found := _version(package))}
-    recipe = os.environ.get("SPIKING_TASNET_RECIPE")  # set by the stage script: its own command line
+    recipe = os.environ.get("SPIKING_TASNET_RECIPE")  # set by `spiking-tasnet run`: its own command line
     return ({"recipe": recipe} if recipe else {}) | {
         "command": " ".join(["spiking-tasnet", *sys.argv[1:]]),
         "seed": seed,

@@ -11,7 +11,7 @@ from spiking_tasnet.cli.main import main
 from spiking_tasnet.files import write_json
 from spiking_tasnet.paper.exhibits import DESCRIPTIONS, EXHIBITS, TABLE4
 from spiking_tasnet.paper.make import MAKERS
-from spiking_tasnet.separation.report.results import GROUPS
+from spiking_tasnet.separation.scores.means import GROUPS
 
 
 def experiment(folder, gain=0.0):

@@ -1,4 +1,4 @@
-"""A run.sh under test: its Python is a stub that records how it is called."""
+"""A run.sh under test: the Python of its commands is a stub that records how it is called."""
 
 from __future__ import annotations
 
@@ -6,16 +6,27 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-STUB = """#!/usr/bin/env bash
-# Stands for Python: passes the checks of tools/env.sh, records every other call.
-if [ "$1" = - ]; then cat >/dev/null; exit 0; fi
+PATIENCE = 300.0  # seconds, for what takes one on a quiet machine
+# Stands for Python: passes the checks of tools/env.sh, runs the runner itself, records every other call.
+STUB = f"""#!/usr/bin/env bash
+case "$*" in
+    *check_env.py | "-I -c "*) exit 0 ;;
+    "-m spiking_tasnet run "*) exec {sys.executable} "$@" ;;
+esac
 printf '%s\\n' "$*" >>"$FAKE_CALLS"
-if [ -n "${FAKE_FAIL:-}" ] && [[ "$*" == *"$FAKE_FAIL"* ]]; then echo "stub: told to fail" >&2; exit 7; fi
-if [ -n "${FAKE_HANG:-}" ] && [[ "$*" == *"$FAKE_HANG"* ]]; then echo "$$" >"$FAKE_CALLS.pid"; exec sleep 60; fi
+if [ -n "${{FAKE_FAIL:-}}" ] && [[ "$*" == *"$FAKE_FAIL"* ]]; then echo "stub: told to fail" >&2; exit 7; fi
+if [ -n "${{FAKE_HANG:-}}" ] && [[ "$*" == *"$FAKE_HANG"* ]]; then
+    if [ -n "${{FAKE_STUBBORN:-}}" ]; then trap '' INT; fi
+    echo "$$" >"$FAKE_CALLS.pid"
+    exec sleep 600
+fi
 """
 
 
@@ -57,33 +68,32 @@ class Recipe:
             self.command(*options), cwd=self.folder, env=self.environment(**extra), capture_output=True, text=True
         )
 
-    def interrupt(self, hang: str, signal_number: int, *options: str) -> tuple[int, str, int]:
-        """Send a signal while the stub hangs in the call that contains `hang`.
+    def interrupt(self, hang: str, signal_number: int, *options: str, **extra: str) -> tuple[int, str, int]:
+        """Send a signal while the stub hangs in the call that contains `hang`; `extra` goes into the environment.
 
         Returns:
             Exit code, standard error, and the process id of the hanging call.
         """
         self.calls_file.unlink(missing_ok=True)
         pid_file = Path(f"{self.calls_file}.pid")
-        process = subprocess.Popen(
-            self.command(*options),
-            cwd=self.folder,
-            env=self.environment(FAKE_HANG=hang),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
-        try:
-            for _ in range(200):
-                if pid_file.exists() and pid_file.read_text().strip():
-                    break
-                time.sleep(0.05)
-            process.send_signal(signal_number)
-            _, error = process.communicate(timeout=20)
-        finally:
-            process.kill()
-        return process.returncode, error, int(pid_file.read_text())
+        pid_file.unlink(missing_ok=True)
+        with tempfile.TemporaryFile("w+") as error:
+            process = subprocess.Popen(
+                self.command(*options),
+                cwd=self.folder,
+                env=self.environment(FAKE_HANG=hang, **extra),
+                stdout=subprocess.DEVNULL,
+                stderr=error,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )
+            try:
+                wait_until(lambda: pid_file.exists() and pid_file.read_text().strip())
+                process.send_signal(signal_number)
+                process.wait(timeout=PATIENCE)
+            finally:
+                process.kill()
+            error.seek(0)
+            return process.returncode, error.read(), int(pid_file.read_text())
 
     @property
     def calls(self) -> list[str]:
@@ -97,6 +107,26 @@ class Recipe:
         return [Path(call.split()[0]).name for call in self.calls]
 
 
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until something is so; on a busy machine that may take a while."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is over, be it that nobody has asked for its exit code."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return not Path("/proc/self").exists()
+
+
 def one_line_error(result: subprocess.CompletedProcess) -> str:
     """The only line on standard error of a run that failed."""
     assert result.returncode != 0, result.stdout
@@ -106,8 +136,10 @@ def one_line_error(result: subprocess.CompletedProcess) -> str:
 
 
 def copy_without_recipes(folder: Path) -> Path:
-    """Copy tools/ and what it reads into `folder`, for tests that must not touch the project."""
-    shutil.copytree(ROOT / "tools", folder / "tools")
+    """Copy the package, tools/ and what it reads into `folder`, for tests that must not touch the project."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.so", "sph2pipe")
+    for name in ("tools", "spiking_tasnet"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for name in ("setup.py", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder / name)
     return folder

@@ -4,5 +4,5 @@ results       what an experiment folder holds
 write         stage 5: RESULTS.md, results.json, curves and page
 tables        RESULTS.md
 curves        learning curves
-page          the listening page (page_style); media: sounds and spectrograms inside it
+page          the listening page, laid out by page.html.j2; choice: its mixtures; media: its sounds and spectrograms
 """

@@ -22,8 +22,13 @@ def rms(signal: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(signal, dtype=np.float64))))
 
 
-def wav_bytes(signal: np.ndarray, sample_rate: int) -> bytes:
-    """Encode a signal (time,) within +-1 as a 16-bit WAV file.
+def sound_bytes(signal: np.ndarray, sample_rate: int, media_type: str = "audio/wav") -> bytes:
+    """Encode a signal (time,) within +-1 as a file of 16-bit samples.
+
+    Args:
+        signal: (time,).
+        sample_rate: Hz.
+        media_type: ``audio/wav``, or ``audio/flac``, which is lossless too and half the size.
 
     Raises:
         ValueError: a sample lies outside +-1 and would be clipped.
@@ -32,7 +37,7 @@ def wav_bytes(signal: np.ndarray, sample_rate: int) -> bytes:
     if peak > 1:
         raise ValueError(f"peak {peak:.3f} found, at most 1 expected: rescale before writing 16-bit audio")
     buffer = io.BytesIO()
-    soundfile.write(buffer, signal, sample_rate, subtype="PCM_16", format="WAV")
+    soundfile.write(buffer, signal, sample_rate, subtype="PCM_16", format=media_type.partition("/")[2])
     return buffer.getvalue()
 
 

@@ -1,70 +1,115 @@
-"""The listening page: one self-contained HTML file with players, spectrograms and scores of a few mixtures.
+"""The listening page: one HTML file with players, spectrograms and scores of a few mixtures.
 
-Everything is inside the file (base64 WAV and PNG), so it plays when opened from disk, without a network.
+Sounds and pictures are inside the file (base64), so it plays when opened from disk, without a network; or they are
+small files beside it, for a page among documents. `page.html.j2` lays it out.
 """
 
 from __future__ import annotations
 
-import html
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from spiking_tasnet.files import write_text
+from spiking_tasnet.files import whole_file, write_text
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
-from spiking_tasnet.separation.report.media import data_uri, rms, spectrogram_png, wav_bytes
-from spiking_tasnet.separation.report.page_style import PAGE
-from spiking_tasnet.separation.report.results import SYSTEMS, Experiment, Row
-from spiking_tasnet.separation.report.tables import DECIMALS, METRIC_NAMES, SYSTEM_NAMES, TABLE_METRICS, number
+from spiking_tasnet.separation.report.choice import Pick, choose, take
+from spiking_tasnet.separation.report.media import data_uri, rms, sound_bytes, spectrogram_png
+from spiking_tasnet.separation.report.results import SYSTEMS, Experiment
+from spiking_tasnet.separation.report.tables import (
+    DECIMALS,
+    METRIC_NAMES,
+    SYSTEM_NAMES,
+    TABLE_METRICS,
+    number,
+    score,
+)
 from spiking_tasnet.separation.scores.estimates import Estimates, read_estimates
 from spiking_tasnet.separation.scores.metrics import best_permutation, is_silent, si_sdr
+from spiking_tasnet.separation.scores.rows import ScoreRow
 from spiking_tasnet.separation.scores.score_set import read_sources
 
-MAX_SAMPLES = 64_000  # a player; 8 s at 8 kHz: four mixtures of seven players stay under 8 MB
+MAX_SAMPLES = 64_000  # of a player; 8 s at 8 kHz: four mixtures of seven players stay under 8 MB
 PEAK = 0.9  # of the loudest signal of an example
 NETWORKS = ("ann", "snn")
-KIND_NAMES = {"FM": "a woman and a man", "MM": "two men", "FF": "two women"}
+# How the examples were chosen: by `choose`, or by `take`.
+BY_SCORE = "were chosen by score, not by ear: typical mixtures of each kind, ranked by the SNN’s SI-SDRi"
+BY_HAND = "were chosen by hand"
+
+Keep = Callable[[str, bytes, str], str]  # name without suffix, content, media type -> address
 
 
 @dataclass(frozen=True)
-class Pick:
-    """A mixture chosen for the page: its place among `count` mixtures like it, ordered by the SNN's SI-SDRi."""
+class Table:
+    """A table; the cells of the first column head their rows."""
 
-    row: Row
-    kind: str
-    rank: int
-    count: int
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
-def choose(rows: Sequence[Row]) -> list[Pick]:
-    """Choose typical mixtures by the SNN's SI-SDRi: neither the best nor picked by ear.
+@dataclass(frozen=True)
+class Player:
+    """A sound with its spectrogram.
 
-    Of mixtures of different genders those at one third and two thirds, of two men and of two women the median; of
-    unknown genders those at one and two thirds.
-
-    Args:
-        rows: score rows of the SNN, with scores.
+    Attributes:
+        label: above the picture.
+        note: beside the label.
+        description: for screen readers.
+        picture: address of the spectrogram.
+        sound: address of the audio.
+        seconds: duration.
+        top_khz: highest frequency of the spectrogram.
     """
-    by_kind: dict[str, list[Row]] = {}
-    for row in rows:
-        kind = "".join(sorted(row["genders"]))
-        by_kind.setdefault(kind if kind in KIND_NAMES else "", []).append(row)
-    picks = []
-    for kind in (*KIND_NAMES, ""):
-        members = sorted(by_kind.get(kind, []), key=lambda row: (row["si_sdr_i"], row["utt"]))
-        wanted = 1 if kind in ("MM", "FF") else 2
-        # Index of the quantiles 1/2, or 1/3 and 2/3; a set, for the few mixtures of a tiny run.
-        places = sorted({len(members) * (n + 1) // (wanted + 1) for n in range(wanted)}) if members else []
-        name = KIND_NAMES.get(kind, "two talkers")
-        picks += [Pick(members[place], name, place + 1, len(members)) for place in places]
-    return picks
+
+    label: str
+    note: str
+    description: str
+    picture: str
+    sound: str
+    seconds: float
+    top_khz: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """One mixture: its scores, its player, and for each talker the players of reference, ANN and SNN."""
+
+    utt: str
+    kind: str
+    shown: str
+    rank: str
+    scores: Table
+    mixture: Player
+    talkers: Sequence[Sequence[Player]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What `page.html.j2` shows."""
+
+    title: str
+    summary: Table
+    closed_talkers: str
+    choice: str
+    credit: str
+    format: str
+    examples: Sequence[Example]
 
 
 def write_page(
-    path: str | os.PathLike, experiment: Experiment, data_dir: str | os.PathLike, allow_pipes: bool = False
+    path: str | os.PathLike,
+    experiment: Experiment,
+    data_dir: str | os.PathLike,
+    allow_pipes: bool = False,
+    *,
+    utts: Sequence[str] = (),
+    embedded: bool = True,
+    credit: str = "",
 ) -> None:
     """Write the listening page of an experiment's open condition.
 
@@ -73,28 +118,50 @@ def write_page(
         experiment: with scores of the open condition; its separated audio lies in `separated/{ann,snn}/tt`.
         data_dir: the data folder of stage 0, which holds `tt`.
         allow_pipes: run the commands of an scp.
+        utts: ids of the mixtures to show; none chooses typical ones.
+        embedded: put sounds (WAV) and pictures (PNG) inside the file; False writes them as small files (FLAC, PNG) into
+            a folder beside it, named like it.
+        credit: attribution of the recordings, shown on the page.
 
     Raises:
         FileNotFoundError, ValueError: audio is missing or does not fit; the message names the file.
     """
+    path = Path(path)
     utterances = {utterance.id: utterance for utterance in read_data_dir(Path(data_dir) / "tt", allow_pipes)}
-    scores = {system: {row["utt"]: row for row in rows} for system, rows in experiment.rows["open"].items()}
+    scores = {system: {row.utt: row for row in rows} for system, rows in experiment.rows["open"].items()}
+    whole = [row for row in experiment.rows["open"]["snn"] if all(rows[row.utt].is_scored for rows in scores.values())]
+    keep = _embed if embedded else _folder(path.with_suffix(""))
     examples = []
-    whole = [row for row in experiment.rows["open"]["snn"] if _is_scored(row["utt"], scores)]
-    for place, pick in enumerate(choose(whole), start=1):
-        name = pick.row["utt"]
+    for place, pick in enumerate(take(whole, utts) if utts else choose(whole), start=1):
+        name = pick.row.utt
         if name not in utterances:
             raise ValueError(f"{data_dir}/tt: mixture {name} of the scores is not there; run stage 4 (score) again")
         own_scores = {system: scores[system][name] for system in SYSTEMS}
-        examples.append(_example(place, pick, utterances[name], own_scores, experiment.folder))
-    title = f"{experiment.folder.resolve().name}: two voices, separated by spikes"
-    page = PAGE.substitute(
-        title=html.escape(title),
+        sound_type = "audio/wav" if embedded else "audio/flac"
+        examples.append(_example(place, pick, utterances[name], own_scores, experiment.folder, keep, sound_type))
+    page = Page(
+        title=f"{experiment.folder.resolve().name}: two voices, separated by spikes",
         summary=_summary(experiment),
         closed_talkers=experiment.closed_talkers,
-        examples="\n".join(examples),
+        choice=BY_HAND if utts else BY_SCORE,
+        credit=credit,
+        format="16-bit WAV inside the page" if embedded else "FLAC",
+        examples=examples,
     )
-    write_text(path, page)
+    write_text(path, render(page))
+
+
+def render(page: Page) -> str:
+    """Lay out the page as HTML; all text is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html.j2").render(page=page)
 
 
 def common_gain(signals: Sequence[np.ndarray]) -> float:
@@ -113,13 +180,32 @@ def matched(est_sources: np.ndarray, sources: np.ndarray) -> np.ndarray:
     return ordered * np.array(gains)[:, None]
 
 
-def _is_scored(name: str, scores: dict[str, dict[str, Row]]) -> bool:
-    """Whether every system has a score of a mixture."""
-    return all(rows[name]["si_sdr_i"] is not None for rows in scores.values())
+def _embed(name: str, content: bytes, media_type: str) -> str:
+    """Keep a sound or picture inside the page."""
+    return data_uri(content, media_type)
 
 
-def _example(place: int, pick: Pick, utterance: Utterance, scores: dict[str, Row], folder: Path) -> str:
-    """One mixture: its scores, then players of mixture, references, ANN and SNN."""
+def _folder(folder: Path) -> Keep:
+    """Keep sounds and pictures as files of a folder beside the page."""
+
+    def keep(name: str, content: bytes, media_type: str) -> str:
+        file = folder / f"{name}.{media_type.partition('/')[2]}"
+        with whole_file(file) as temporary:
+            temporary.write_bytes(content)
+        return f"{folder.name}/{file.name}"
+
+    return keep
+
+
+def _example(
+    place: int,
+    pick: Pick,
+    utterance: Utterance,
+    scores: dict[str, ScoreRow],
+    folder: Path,
+    keep: Keep,
+    sound_type: str,
+) -> Example:
     mixture, sources, rate = read_sources(utterance)
     networks = {}
     for system in NETWORKS:
@@ -127,71 +213,54 @@ def _example(place: int, pick: Pick, utterance: Utterance, scores: dict[str, Row
         estimates, _ = read_estimates(paths, len(mixture), rate)
         networks[system] = matched(estimates, sources)
     gain = common_gain([mixture, *sources, *(est for system in NETWORKS for est in networks[system])])
-    level = gain * np.max(np.abs(mixture)) if np.max(np.abs(mixture)) else 1.0
+    level = gain * float(np.max(np.abs(mixture))) or 1.0
 
-    def player(signal: np.ndarray, label: str, note: str = "") -> str:
-        return _player(gain * signal[:MAX_SAMPLES], rate, label, note, f"example {place}", level)
+    def player(signal: np.ndarray, label: str, note: str = "") -> Player:
+        shown = gain * signal[:MAX_SAMPLES]
+        name = f"example{place}-" + re.sub(r"\W+", "-", label).lower()
+        return Player(
+            label=label,
+            note=note,
+            description=f"{label}, example {place}",
+            picture=keep(name, spectrogram_png(shown, rate, level), "image/png"),
+            sound=keep(name, sound_bytes(shown, rate, sound_type), sound_type),
+            seconds=len(shown) / rate,
+            top_khz=rate / 2000,
+        )
 
-    columns = [[player(mixture, "Mixture")]]
-    columns.append([player(ref, f"Talker {n}: reference") for n, ref in enumerate(sources, start=1)])
-    for system in NETWORKS:
-        column = []
-        for n, (est, ref) in enumerate(zip(networks[system], sources, strict=True), start=1):
+    talkers = []
+    for n, ref in enumerate(sources, start=1):
+        players = [player(ref, f"Talker {n}: reference")]
+        for system in NETWORKS:
+            est = networks[system][n - 1]
             note = "silent" if is_silent(est) else f"SI-SDR {si_sdr(est, ref):.1f} dB"
-            column.append(player(est, f"Talker {n}: {SYSTEM_NAMES[system]}", note))
-        columns.append(column)
+            players.append(player(est, f"Talker {n}: {SYSTEM_NAMES[system]}", note))
+        talkers.append(players)
     seconds = len(mixture) / rate
-    shown = f"{seconds:.1f} s" if len(mixture) <= MAX_SAMPLES else f"first {MAX_SAMPLES / rate:.0f} of {seconds:.1f} s"
-    ordinal = f"number {pick.rank} of {pick.count} such mixtures by the SNN’s SI-SDRi, from the lowest"
-    rows = [[SYSTEM_NAMES[system], *(_cell(scores[system].get(m), m) for m in TABLE_METRICS)] for system in SYSTEMS]
-    table = _table(["", *(METRIC_NAMES[m] for m in TABLE_METRICS)], rows, f"Scores of example {place}")
-    rest = "".join(f'<div class="talker">{"".join(cards)}</div>' for cards in zip(*columns[1:], strict=True))
-    return (
-        f'<section aria-labelledby="ex{place}"><h2 id="ex{place}">Example {place}: {pick.kind}</h2>'
-        f'<p class="note">{shown}; {ordinal}. <code>{html.escape(utterance.id)}</code></p>'
-        f'<div class="top">{columns[0][0]}{table}</div>{rest}</section>'
+    length = f"{seconds:.1f} s"
+    if len(mixture) > MAX_SAMPLES:
+        length = f"first {MAX_SAMPLES / rate:.0f} of {length}"
+    rows = [
+        [SYSTEM_NAMES[system], *(number(scores[system].scores.get(m), DECIMALS[m]) for m in TABLE_METRICS)]
+        for system in SYSTEMS
+    ]
+    return Example(
+        utt=utterance.id,
+        kind=pick.kind,
+        shown=length,
+        rank=f"number {pick.rank} of {pick.count} such mixtures by the SNN’s SI-SDRi, from the lowest",
+        scores=Table(f"Scores of example {place}", ["", *(METRIC_NAMES[m] for m in TABLE_METRICS)], rows),
+        mixture=player(mixture, "Mixture"),
+        talkers=talkers,
     )
 
 
-def _player(signal: np.ndarray, rate: int, label: str, note: str, where: str, level: float) -> str:
-    """A spectrogram with axes above an audio player."""
-    seconds, top_khz = len(signal) / rate, rate / 2000
-    picture = data_uri(spectrogram_png(signal, rate, level), "image/png")
-    sound = data_uri(wav_bytes(signal, rate), "audio/wav")
-    label, described = html.escape(label), html.escape(f"{label}, {where}")
-    return (
-        f'<figure><figcaption><span class="label">{label}</span><span class="note">{note}</span></figcaption>'
-        f'<div class="plot"><div class="khz" aria-hidden="true"><span>{top_khz:g} kHz</span>'
-        f'<span>{top_khz / 2:g}</span><span>0</span></div><div class="picture">'
-        f'<img src="{picture}" alt="Spectrogram of {described}">'
-        f'<i class="head"></i></div><div class="seconds" aria-hidden="true"><span>0</span>'
-        f"<span>{seconds / 2:.1f}</span><span>{seconds:.1f} s</span></div></div>"
-        f'<audio controls preload="auto" aria-label="{described}" src="{sound}"></audio></figure>'
-    )
-
-
-def _summary(experiment: Experiment) -> str:
+def _summary(experiment: Experiment) -> Table:
     """The overall means of both conditions."""
-    rows = []
-    for condition in ("open", "closed"):
-        for system in SYSTEMS:
-            overall = experiment.results[condition][system]["overall"]
-            rows.append([condition, SYSTEM_NAMES[system], *(_cell(overall[m], m) for m in TABLE_METRICS)])
-    return _table(["talkers", "system", *(METRIC_NAMES[m] for m in TABLE_METRICS)], rows, "Means over all mixtures")
-
-
-def _cell(value: float | None, metric: str) -> str:
-    return number(value, DECIMALS[metric])
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
-    """Lay out an HTML table; the cells of the first column head their rows."""
-    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
-    body = ""
-    for row in rows:
-        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
-        body += f'<tr><th scope="row">{html.escape(row[0])}</th>{cells}</tr>'
-    return (
-        f'<div class="scroll"><table><caption>{html.escape(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    rows = [
+        [condition, SYSTEM_NAMES[system]]
+        + [score(experiment.results[condition][system], "overall", m) for m in TABLE_METRICS]
+        for condition in ("open", "closed")
+        for system in SYSTEMS
+    ]
+    return Table("Means over all mixtures", ["talkers", "system", *(METRIC_NAMES[m] for m in TABLE_METRICS)], rows)

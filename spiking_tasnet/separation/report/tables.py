@@ -6,11 +6,12 @@ Every number comes from a file of the experiment; what no file holds is left out
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from spiking_tasnet.report.markdown import assumed_costs, difference, number, stage_table, table
 from spiking_tasnet.report.run_facts import run_table, without_places
-from spiking_tasnet.separation.report.results import GROUPS, Experiment, Summary
+from spiking_tasnet.separation.report.results import Experiment
+from spiking_tasnet.separation.scores.cost import SetCost
+from spiking_tasnet.separation.scores.means import GROUPS, Summary
 
 __all__ = ["DECIMALS", "METRIC_NAMES", "SYSTEM_NAMES", "TABLE_METRICS", "number", "results_markdown", "without_places"]
 
@@ -30,7 +31,6 @@ GROUP_NAMES = {"diff": "diff.", "same": "same", "overall": "overall"}
 
 # Numbers published on WSJ0-2mix: condition -> system -> metric -> (different, same, overall).
 Published = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
-LAYER_COUNTS = ("macs_per_s", "synops_per_s", "neuron_updates_per_s")
 FAILURES = {
     "unscored": "not scored (a silent reference, or audio that does not fit), left out of all means,",
     "sdr_failed": "too short for SDR, left out of its mean,",
@@ -71,14 +71,19 @@ def results_markdown(experiment: Experiment, published: Published | None = None)
 def headline(experiment: Experiment) -> str:
     """The result in a sentence: gains over the mixture on talkers never heard, and what the spikes cost."""
     ann, snn = (experiment.results["open"][system] for system in ("ann", "snn"))
-    gains = [number(system.get("overall", {}).get("si_sdr_i"), 2, sign=True) for system in (snn, ann)]
+    gains = [number(mean(system, "overall", "si_sdr_i"), 2, sign=True) for system in (snn, ann)]
     sentence = f"On talkers never heard, the SNN gains {gains[0]} dB SI-SDR over the mixture and the ANN {gains[1]} dB"
     return f"**{sentence}: SNN minus ANN {_difference(snn, ann, 'overall', 'si_sdr')} dB.**"
 
 
+def mean(summary: Summary, group: str, metric: str) -> float | None:
+    """Return one mean of a summary; None where the group or the metric is not there."""
+    return summary[group].score(metric) if group in summary else None
+
+
 def score(summary: Summary, group: str, metric: str) -> str:
     """Format one mean of a summary; a dash where the group or the metric is not there."""
-    return number(summary.get(group, {}).get(metric), DECIMALS[metric])
+    return number(mean(summary, group, metric), DECIMALS[metric])
 
 
 def score_table(experiment: Experiment, published: Published | None = None) -> str:
@@ -120,47 +125,47 @@ def sdr_table(experiment: Experiment) -> str:
     return table(["condition", "system", "SDR", "SDRi"], rows, text_columns=2)
 
 
-def cost_sections(cost: dict[str, Any]) -> list[str]:
-    """Operations and energy a second of audio, total and by layer."""
-    total = cost.get("total", {})
-    measured = f"Per second of audio, measured on {number(cost.get('n_mixtures'))} mixtures"
-    measured += f" of `{cost['subset']}`" if "subset" in cost else ""
-    if cost.get("audio_seconds") is not None:
-        measured += f" ({number(cost['audio_seconds'], 0)} s)"
-    measured += f", N_s = {cost['num_steps']}." if "num_steps" in cost else "."
-
-    def cell(key: str, scale: float = 1.0, decimals: int = 2) -> str:
-        return number(total[key] / scale if total.get(key) is not None else None, decimals)
-
+def cost_sections(cost: SetCost) -> list[str]:
+    """Operations and energy per second of audio, in total and by layer."""
+    measured = f"Per second of audio, measured on {number(cost.n_mixtures)} mixtures"
+    measured += f" of `{cost.subset}`" if cost.subset is not None else ""
+    if cost.audio_seconds is not None:
+        measured += f" ({number(cost.audio_seconds, 0)} s)"
+    measured += f", N_s = {cost.num_steps}." if cost.num_steps is not None else "."
+    total = cost.total
     rows = [
-        ["MACs (M)", cell("ann_macs_per_s", 1e6, 1), cell("snn_macs_per_s", 1e6, 1)],
-        ["of these in the layers that spikes drive (M)", cell("separator_ann_macs_per_s", 1e6, 1), "–"],
-        ["SynOps (M)", "–", cell("snn_synops_per_s", 1e6, 1)],
-        ["neuron updates (M)", "–", cell("neuron_updates_per_s", 1e6, 1)],
-        ["power proxy: SynOps + 10 x neuron updates (M)", "–", cell("power_proxy_per_s", 1e6, 1)],
-        ["energy (mJ)", cell("ann_energy_j_per_s", 1e-3, 3), cell("snn_energy_j_per_s", 1e-3, 3)],
+        ["MACs (M)", _scaled(total.ann_macs_per_s, 1e6, 1), _scaled(total.snn_macs_per_s, 1e6, 1)],
+        ["of these in the layers that spikes drive (M)", _scaled(total.separator_ann_macs_per_s, 1e6, 1), "–"],
+        ["SynOps (M)", "–", _scaled(total.snn_synops_per_s, 1e6, 1)],
+        ["neuron updates (M)", "–", _scaled(total.neuron_updates_per_s, 1e6, 1)],
+        ["power proxy: SynOps + 10 x neuron updates (M)", "–", _scaled(total.power_proxy_per_s, 1e6, 1)],
+        ["energy (mJ)", _scaled(total.ann_energy_j_per_s, 1e-3, 3), _scaled(total.snn_energy_j_per_s, 1e-3, 3)],
     ]
     ratios = (
-        f"SynOps ratio (SNN SynOps to the ANN MACs of the layers that spikes drive): {cell('synops_ratio', 1, 3)}; "
-        f"energy ratio (SNN to ANN): {cell('energy_ratio', 1, 3)}. "
-        f"{assumed_costs(cost)}"
+        f"SynOps ratio (SNN SynOps to the ANN MACs of the layers that spikes drive): {number(total.synops_ratio, 3)}; "
+        f"energy ratio (SNN to ANN): {number(total.energy_ratio, 3)}. "
+        f"{assumed_costs(cost.assumed)}"
     )
     by_layer = [
-        [str(layer.get("layer", "–")), str(layer.get("role", "–"))]
-        + [number(None if layer.get(k) is None else layer[k] / 1e6, 2) for k in LAYER_COUNTS]
-        + [number(layer.get("spikes_per_neuron"), 2)]
-        for layer in cost.get("layers", [])
+        [layer.layer or "–", layer.role or "–"]
+        + [_scaled(count, 1e6, 2) for count in (layer.macs_per_s, layer.synops_per_s, layer.neuron_updates_per_s)]
+        + [number(layer.spikes_per_neuron, 2)]
+        for layer in cost.layers
     ]
     layer_header = ["layer", "role", "MACs (M/s)", "SynOps (M/s)", "neuron updates (M/s)", "spikes a neuron"]
     sections = [measured, table(["", "ANN", "SNN"], rows), ratios]
     return [*sections, table(layer_header, by_layer, text_columns=2)] if by_layer else sections
 
 
+def _scaled(value: float | None, unit: float, decimals: int) -> str:
+    return number(None if value is None else value / unit, decimals)
+
+
 def _remarks(experiment: Experiment) -> str:
     """How many mixtures each condition has, and what could not be measured."""
     remarks = []
     for condition in TABLE_CONDITIONS:
-        counts = {group: summary["n"] for group, summary in experiment.results[condition]["mixture"].items()}
+        counts = {group: means.n for group, means in experiment.results[condition]["mixture"].items()}
         names = (("diff", "different"), ("same", "same"))
         by_group = ", ".join(f"{counts[group]} {name}" for group, name in names if group in counts)
         remarks.append(f"{condition} {counts['overall']}" + (f" ({by_group} gender)" if by_group else ""))
@@ -169,12 +174,13 @@ def _remarks(experiment: Experiment) -> str:
         for system, summary in experiment.results[condition].items():
             overall = summary["overall"]
             for key, what in FAILURES.items():
-                if overall[key]:
-                    found = f"{overall[key]} of {overall['n']}"
+                count = getattr(overall, key)
+                if count:
+                    found = f"{count} of {overall.n}"
                     lines.append(f"{condition}, {SYSTEM_NAMES[system]}: {what} in {found} mixtures.")
     return "\n".join(lines)
 
 
 def _difference(first: Summary, second: Summary, group: str, metric: str) -> str:
-    values = [summary.get(group, {}).get(metric) for summary in (first, second)]
-    return difference(*values, DECIMALS[metric] + (metric == "si_sdr"))
+    means = (mean(summary, group, metric) for summary in (first, second))
+    return difference(*means, decimals=DECIMALS[metric] + (metric == "si_sdr"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from spiking_tasnet.files import write_json, write_text
@@ -17,6 +18,9 @@ def write_report(
     data_dir: str | os.PathLike,
     published: Published | None = None,
     allow_pipes: bool = False,
+    *,
+    utts: Sequence[str] = (),
+    credit: str = "",
 ) -> list[Path]:
     """Write the report of a finished experiment into its folder.
 
@@ -25,6 +29,8 @@ def write_report(
         data_dir: the data folder of stage 0; its `tt` gives the listening examples.
         published: numbers on WSJ0-2mix to show beside, labelled as the paper's.
         allow_pipes: run the commands of an scp.
+        utts: ids of the mixtures on the listening page; none chooses typical ones.
+        credit: attribution of the recordings, shown on the page.
 
     Returns:
         The files written.
@@ -36,8 +42,8 @@ def write_report(
     experiment = load_experiment(exp_dir)
     folder = experiment.folder
     written = [folder / name for name in ("RESULTS.md", "results.json", "curves.png", "demo/index.html")]
-    write_page(written[3], experiment, data_dir, allow_pipes)
+    write_page(written[3], experiment, data_dir, allow_pipes, utts=utts, credit=credit)
     write_curves(written[2], experiment.history, experiment.stages)
     write_text(written[0], results_markdown(experiment, published))
-    write_json(written[1], experiment.results)
+    write_json(written[1], experiment.plain_results())
     return written

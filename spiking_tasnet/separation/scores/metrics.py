@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy.fft import next_fast_len
@@ -197,7 +197,7 @@ def score_mixture(
     mixture: np.ndarray,
     sample_rate: int,
     metrics: Sequence[str] = METRICS,
-) -> dict[str, float | tuple[int, ...] | None]:
+) -> tuple[tuple[int, ...], dict[str, float | None]]:
     """Score one mixture: each metric is the mean over its sources.
 
     Args:
@@ -208,8 +208,8 @@ def score_mixture(
         metrics: some of `METRICS`.
 
     Returns:
-        `perm` (estimate index per reference) and the names of `columns(metrics)`. `None` where PESQ, STOI or SDR
-        cannot be measured for one of the sources; -inf where an estimate is silent.
+        The index of the estimate of each reference, and the scores by the names of `columns(metrics)`: None where PESQ,
+        STOI or SDR cannot be measured for one of the sources, -inf where an estimate is silent.
 
     Raises:
         ValueError: a reference is silent, or lengths, numbers of sources or the rate do not fit.
@@ -228,7 +228,7 @@ def score_mixture(
         "pesq": lambda est, ref: pesq(est, ref, sample_rate),
         "stoi": lambda est, ref: stoi(est, ref, sample_rate),
     }
-    scores: dict[str, float | tuple[int, ...] | None] = {"perm": perm}
+    scores: dict[str, float | None] = {}
     for name in METRICS:
         if name not in columns(metrics):
             continue
@@ -236,7 +236,7 @@ def score_mixture(
         if name in DB_METRICS:
             before = _mean(measure[name](mixture, ref) for ref in sources)
             scores[f"{name}_i"] = None if value is None or before is None else value - before
-    return scores
+    return perm, scores
 
 
 def _ratio_db(target: np.ndarray, distortion: np.ndarray) -> float:
@@ -246,10 +246,11 @@ def _ratio_db(target: np.ndarray, distortion: np.ndarray) -> float:
     return float(np.clip(ratio_db, -MAX_DB, MAX_DB))
 
 
-def _mean(values) -> float | None:
+def _mean(values: Iterable[float | None]) -> float | None:
     """Mean, or `None` if one value is `None`."""
-    values = list(values)
-    return None if None in values else float(np.mean(values))
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if len(known) == len(found) else None
 
 
 def _check_pair(est: np.ndarray, ref: np.ndarray) -> None:

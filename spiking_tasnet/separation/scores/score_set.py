@@ -5,7 +5,6 @@ A mixture that cannot be scored has empty cells and does not stop the others; ro
 
 from __future__ import annotations
 
-import csv
 import importlib
 import logging
 import os
@@ -18,17 +17,15 @@ from typing import Any
 import numpy as np
 
 from spiking_tasnet import __version__
-from spiking_tasnet.files import whole_file
 from spiking_tasnet.separation.audio.pipes import Pipe, read_source
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.journal import Journal, fingerprint, journal
 from spiking_tasnet.separation.parallel import Died, parallel_results
-from spiking_tasnet.separation.scores.cells import write_cell
 from spiking_tasnet.separation.scores.estimates import Estimates, read_estimates
 from spiking_tasnet.separation.scores.metrics import METRICS, PACKAGES, check_metrics, columns, score_mixture
+from spiking_tasnet.separation.scores.rows import SCORES, ScoreRow
 
 logger = logging.getLogger(__name__)
-DESCRIPTION_COLUMNS = ("utt", "group", "genders", "perm")
 SHOWN = 3  # mixtures named in a warning
 Source = Path | Pipe
 
@@ -54,16 +51,13 @@ def read_sources(utterance: Utterance) -> tuple[np.ndarray, np.ndarray, int]:
     return mixture, np.stack(sources), sample_rate
 
 
-def score_utterance(utterance: Utterance, paths: Sequence[Source] | None, metrics: Sequence[str]) -> dict[str, Any]:
+def score_utterance(utterance: Utterance, paths: Sequence[Source] | None, metrics: Sequence[str]) -> ScoreRow:
     """Score one mixture.
 
     Args:
         utterance: the mixture.
         paths: its estimates; None scores the unprocessed mixture in every source's place.
         metrics: some of `METRICS`.
-
-    Returns:
-        The row: `DESCRIPTION_COLUMNS` and `columns(metrics)`; `changes`, what was done to the estimates to fit them.
 
     Raises:
         FileNotFoundError, ValueError: audio is absent or does not fit, or a reference is silent.
@@ -73,7 +67,8 @@ def score_utterance(utterance: Utterance, paths: Sequence[Source] | None, metric
         est_sources, changes = np.stack([mixture] * len(sources)), []
     else:
         est_sources, changes = read_estimates(paths, len(mixture), rate)
-    return _described(utterance) | score_mixture(est_sources, sources, mixture, rate, metrics) | {"changes": changes}
+    perm, scores = score_mixture(est_sources, sources, mixture, rate, metrics)
+    return ScoreRow(utterance.id, utterance.group, utterance.genders, perm, scores, changes=tuple(changes))
 
 
 def score_set(
@@ -84,11 +79,11 @@ def score_set(
     *,
     keep: str | os.PathLike | None = None,
     allow_pipes: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[ScoreRow]:
     """Score every mixture of a data folder, in its order.
 
-    A mixture that cannot be scored gets `None` for every score and a `problem`; one at which a process died or ran out
-    of memory also `lost`. Warnings count them and name the first.
+    A mixture that cannot be scored gets None for every score and a `problem`; one at which a process died or ran out of
+    memory is also `lost`. Warnings count them and name the first.
 
     Args:
         data_dir: Kaldi data folder.
@@ -111,36 +106,20 @@ def score_set(
     settings = {"metrics": columns(metrics), "version": __version__}
     with nullcontext() if keep is None else journal(Path(keep), settings) as kept:
         rows = _score_items(items, metrics, jobs, kept)
-    problems = {row["utt"]: row["problem"] for row in rows if "problem" in row}
+    problems = {row.utt: row.problem for row in rows if row.problem}
     if len(problems) == len(rows):
         raise ValueError(f"not one of {len(rows)} mixtures could be scored; {_first(problems)}")
     if problems:
         logger.warning("%d of %d mixtures not scored, cells empty: %s", len(problems), len(rows), _first(problems))
-    changes = {row["utt"]: "; ".join(row["changes"]) for row in rows if row.get("changes")}
+    changes = {row.utt: "; ".join(row.changes) for row in rows if row.changes}
     if changes:
         logger.warning("estimates of %d of %d mixtures fitted: %s", len(changes), len(rows), _first(changes))
     return rows
 
 
-def write_scores(path: str | os.PathLike, rows: list[dict[str, Any]]) -> None:
-    """Write rows of `score_set` as CSV, whole or not at all; `None` becomes an empty cell, dB and scores 4 decimals."""
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        names = [*DESCRIPTION_COLUMNS, *(name for name in columns(METRICS) if name in rows[0])]
-        writer.writerow(names)
-        writer.writerows([_cell(row[name]) for name in names] for row in rows)
-
-
-def count_failures(rows: list[dict[str, Any]]) -> dict[str, int]:
-    """Count scored mixtures of which a score is missing (`pesq`, `stoi`, `sdr`) or -inf dB (`silent`: an estimate)."""
-    scored = [row for row in rows if row["si_sdr"] is not None]
-    failures = {name: sum(name in row and row[name] is None for row in scored) for name in ("pesq", "stoi", "sdr")}
-    return {**failures, "silent": sum(row["si_sdr"] == float("-inf") for row in scored)}
-
-
-def lost_mixtures(rows: Iterable[dict[str, Any]]) -> dict[str, str]:
+def lost_mixtures(rows: Iterable[ScoreRow]) -> dict[str, str]:
     """Mixtures at which a process died or ran out of memory: what to say of each."""
-    return {row["utt"]: row["problem"] for row in rows if row.get("lost")}
+    return {row.utt: row.problem for row in rows if row.lost}
 
 
 def _score_items(
@@ -148,15 +127,17 @@ def _score_items(
     metrics: Sequence[str],
     jobs: int | None,
     kept: Journal | None,
-) -> list[dict[str, Any]]:
+) -> list[ScoreRow]:
     """Score what `kept` does not hold already; keep what could be scored."""
     prints = [_fingerprints(utterance, paths) if kept else [] for utterance, paths in items]
-    rows: list[dict[str, Any] | None] = [
-        _kept_row(kept, utterance, found) if kept else None for (utterance, _), found in zip(items, prints, strict=True)
-    ]
-    due = [index for index, row in enumerate(rows) if row is None]
-    if len(due) < len(items):
-        logger.info("%d of %d mixtures were scored before; going on", len(items) - len(due), len(items))
+    rows: dict[int, ScoreRow] = {}
+    for index, (utterance, _) in enumerate(items):
+        row = _kept_row(kept, utterance, prints[index]) if kept else None
+        if row is not None:
+            rows[index] = row
+    due = [index for index in range(len(items)) if index not in rows]
+    if rows:
+        logger.info("%d of %d mixtures were scored before; going on", len(rows), len(items))
     score_one = partial(_score_item, metrics=tuple(metrics))
     prepare = partial(_load_packages, tuple(metrics))
     todo = [items[index] for index in due]
@@ -164,28 +145,30 @@ def _score_items(
         index = due[place]
         if isinstance(row, (Died, MemoryError)):
             reason = str(row) if isinstance(row, Died) else "out of memory; give a smaller --jobs"
-            row = _unscored(items[index][0], metrics, reason) | {"lost": True}
+            row = _unscored(items[index][0], metrics, reason, lost=True)
         elif isinstance(row, Exception):
             raise row
-        elif kept and "problem" not in row:
-            kept.add(row["utt"], {"files": prints[index], "row": row})
+        elif kept and not row.problem:
+            kept.add(row.utt, {"files": prints[index], "row": _flat(row)})
         rows[index] = row
-    return rows
+    return [rows[index] for index in range(len(items))]
 
 
-def _score_item(item: tuple[Utterance, Sequence[Source] | None], metrics: Sequence[str]) -> dict[str, Any]:
+def _score_item(item: tuple[Utterance, Sequence[Source] | None], metrics: Sequence[str]) -> ScoreRow:
     try:
         return score_utterance(*item, metrics)
     except (OSError, ValueError) as error:
         return _unscored(item[0], metrics, " ".join(str(error).split()))
 
 
-def _described(utterance: Utterance) -> dict[str, Any]:
-    return {"utt": utterance.id, "group": utterance.group, "genders": " ".join(utterance.genders)}
+def _unscored(utterance: Utterance, metrics: Sequence[str], problem: str, lost: bool = False) -> ScoreRow:
+    scores: dict[str, float | None] = dict.fromkeys(columns(metrics))
+    return ScoreRow(utterance.id, utterance.group, utterance.genders, (), scores, problem=problem, lost=lost)
 
 
-def _unscored(utterance: Utterance, metrics: Sequence[str], problem: str) -> dict[str, Any]:
-    return _described(utterance) | dict.fromkeys(("perm", *columns(metrics))) | {"problem": problem}
+def _flat(row: ScoreRow) -> dict[str, Any]:
+    """A scored row as JSON of the journal."""
+    return {"perm": row.perm, **row.scores, "changes": row.changes}
 
 
 def _fingerprints(utterance: Utterance, paths: Sequence[Source] | None) -> list[Any]:
@@ -194,12 +177,15 @@ def _fingerprints(utterance: Utterance, paths: Sequence[Source] | None) -> list[
     return [str(file) if isinstance(file, Pipe) else fingerprint(file) for file in files]
 
 
-def _kept_row(kept: Journal, utterance: Utterance, prints: list[Any]) -> dict[str, Any] | None:
+def _kept_row(kept: Journal, utterance: Utterance, prints: list[Any]) -> ScoreRow | None:
     """The row of an earlier run, if its audio is the same."""
     entry = kept.entries.get(utterance.id)
     if entry is None or entry.get("files") != prints or None in prints:
         return None
-    return entry["row"] | _described(utterance) | {"perm": tuple(entry["row"]["perm"])}
+    row = entry["row"]
+    scores = {name: row[name] for name in SCORES if name in row}
+    perm, changes = tuple(row["perm"]), tuple(row.get("changes", ()))
+    return ScoreRow(utterance.id, utterance.group, utterance.genders, perm, scores, changes=changes)
 
 
 def _check_rate(utterance: Utterance, metrics: Sequence[str]) -> None:
@@ -222,12 +208,3 @@ def _first(reasons: dict[str, str]) -> str:
     """Name the first few mixtures with what happened to them."""
     shown = [f"{name} ({reason})" for name, reason in list(reasons.items())[:SHOWN]]
     return ", ".join(shown) + (", ..." if len(reasons) > SHOWN else "")
-
-
-def _cell(value: Any) -> str:
-    """Write one CSV cell."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return write_cell(" ".join(map(str, value)) if isinstance(value, tuple) else str(value))

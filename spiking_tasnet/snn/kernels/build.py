@@ -15,6 +15,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from torch import Tensor
 from spiking_tasnet.files import whole_file
 from spiking_tasnet.snn.kernels.neurons import FRACTION_BITS
 
-__all__ = ["available", "ffi", "library", "pointer"]
+__all__ = ["available", "compiled", "ffi", "library", "pointer"]
 
 logger = logging.getLogger(__name__)
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("event.c", "event_variant.inc", "event.h"))
@@ -45,7 +46,7 @@ def available() -> bool:
 def library() -> Any:
     """The compiled kernel, with the functions of `event.h`; None, after one warning, where it cannot be built."""
     try:
-        return ffi().dlopen(str(_built()))
+        return ffi().dlopen(str(compiled("event", SOURCES[:1], SOURCES)))
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "stderr", None) or error
         logger.warning(
@@ -77,22 +78,32 @@ def pointer(values: Tensor | np.ndarray | None, offset: int = 0) -> Any:
     return ffi().cast(f"{kind} *", start + offset * values.itemsize)
 
 
-def _built() -> Path:
-    """Path of the library, built if there is none yet: under a name of its own, then renamed."""
+def compiled(name: str, units: Sequence[Path], sources: Sequence[Path]) -> Path:
+    """Path of a library, built if there is none yet: under a name of its own, then renamed.
+
+    Args:
+        name: the first part of the library's name.
+        units: what the compiler is given.
+        sources: all that it reads.
+
+    Raises:
+        FileNotFoundError: no compiler, or a source is missing.
+        OSError, subprocess.SubprocessError: it cannot be built.
+    """
     compiler = shutil.which(os.environ.get("CC") or "cc") or shutil.which("gcc")
     if compiler is None:
         raise FileNotFoundError("no C compiler found")
     native = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
-    sources = [path.read_text(encoding="utf-8") for path in SOURCES]
-    parts = (*sources, " ".join(FLAGS), version, platform.platform(), _processor())
+    texts = [path.read_text(encoding="utf-8") for path in sources]
+    parts = (*texts, " ".join(FLAGS), version, platform.platform(), _processor())
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    target = _cache_dir() / f"event-{key}.so"
+    target = _cache_dir() / f"{name}-{key}.so"
     if target.exists():
         return target
     with whole_file(target) as temporary:
         for more in (("-fopenmp", native), (native,), ("-fopenmp",), ()):  # not every compiler knows every option
-            command = [compiler, *FLAGS, *more, str(SOURCES[0]), "-o", str(temporary)]
+            command = [compiler, *FLAGS, *more, *map(str, units), "-o", str(temporary), "-lm"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 return target

@@ -13,12 +13,15 @@ import soundfile
 from PIL import Image
 from tiny_experiment import GENDERS, NOISE, RATE, write_experiment
 
+from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation.report import page as page_module
-from spiking_tasnet.separation.report.media import RANGE_DB, rms, spectrogram_db, spectrogram_png, wav_bytes
-from spiking_tasnet.separation.report.page import choose, common_gain, matched, write_page
+from spiking_tasnet.separation.report.choice import choose
+from spiking_tasnet.separation.report.media import RANGE_DB, rms, sound_bytes, spectrogram_db, spectrogram_png
+from spiking_tasnet.separation.report.page import Page, Table, common_gain, matched, render, write_page
 from spiking_tasnet.separation.report.results import load_experiment
 from spiking_tasnet.separation.scores.metrics import si_sdr
-from spiking_tasnet.separation.scores.score_set import score_set, write_scores
+from spiking_tasnet.separation.scores.rows import ScoreRow, write_scores
+from spiking_tasnet.separation.scores.score_set import score_set
 
 PLAYERS = 4 * 7  # mixture, two references, two talkers from each network
 
@@ -119,23 +122,23 @@ def test_the_page_needs_no_network_and_is_small(built):
 def test_the_largest_page_stays_under_8_mb():
     """Four examples of seven players of eight seconds of noise, the worst case for the pictures."""
     noise = np.random.default_rng(0).uniform(-1, 1, page_module.MAX_SAMPLES)
-    player = len(wav_bytes(noise, RATE)) + len(spectrogram_png(noise, RATE, 1.0))
+    player = len(sound_bytes(noise, RATE)) + len(spectrogram_png(noise, RATE, 1.0))
     assert PLAYERS * player * 4 / 3 < 7.8e6
 
 
 def test_choice_is_the_median_by_kind_and_says_so():
     def row(kind, gain):
-        return {"utt": f"{kind}{gain}", "genders": tuple(kind), "si_sdr_i": gain}
+        return ScoreRow(f"{kind}{gain}", "", tuple(kind), (0, 1), {"si_sdr_i": gain})
 
     rows = [row(kind, gain) for kind in ("MF", "FM", "MM", "FF") for gain in (5.0, 1.0, 3.0)]
     picks = choose(rows)
-    assert [(pick.row["utt"], pick.rank, pick.count) for pick in picks] == [
+    assert [(pick.row.utt, pick.rank, pick.count) for pick in picks] == [
         ("FM3.0", 3, 6),
         ("FM5.0", 5, 6),
         ("MM3.0", 2, 3),
         ("FF3.0", 2, 3),
     ]
-    assert [pick.row["utt"] for pick in choose([row("??", gain) for gain in (2.0, 1.0, 4.0)])] == ["??2.0", "??4.0"]
+    assert [pick.row.utt for pick in choose([row("??", gain) for gain in (2.0, 1.0, 4.0)])] == ["??2.0", "??4.0"]
     assert len(choose([row("MF", 1.0)])) == 1
 
 
@@ -148,7 +151,7 @@ def test_levels_follow_the_references_and_silence_stays_silent():
     assert common_gain([sources[0], sources[1]]) * np.abs(sources).max() == pytest.approx(page_module.PEAK)
     assert common_gain([np.zeros(3)]) == 1
     with pytest.raises(ValueError, match="rescale before writing"):
-        wav_bytes(np.array([0.0, 1.5]), RATE)
+        sound_bytes(np.array([0.0, 1.5]), RATE)
 
 
 def test_spectrogram_shows_a_tone_at_its_frequency_and_level():
@@ -165,6 +168,40 @@ def test_gender_pairs_of_the_corpus_appear(built):
     text = built[1]
     assert text.count("a woman and a man") == sum(len(set(pair)) == 2 for pair in GENDERS)
     assert text.count("two men") == text.count("two women") == 1
+
+
+def test_chosen_mixtures_as_small_files_beside_the_page(built, tmp_path, capsys):
+    exp = built[0].parents[1]
+    data, page = exp.parents[1] / "data", tmp_path / "docs" / "listen.html"
+    names = ["tt-mixture-3", "tt-mixture-0"]
+    options = [word for name in names for word in ("--example", name)]
+    words = ["report", "--exp", exp, "--data", data, "--page", page, "--link", "--credit", "Speech: A & B", *options]
+    before = sorted(path for path in exp.rglob("*"))
+    assert main([str(word) for word in words]) == 0
+    assert capsys.readouterr().out.split() == [str(page)] and sorted(path for path in exp.rglob("*")) == before
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r"<code>(.*?)</code>", text) == names
+    assert "Speech: A &amp; B" in text and "were chosen by hand" in text and "base64" not in text
+    sounds, pictures = ([page.parent / attrs["src"] for attrs in Tags(text).all(tag)] for tag in ("audio", "img"))
+    assert len(sounds) == len(pictures) == 14
+    assert {*sounds, *pictures} == set((tmp_path / "docs" / "listen").iterdir())
+    embedded = [sound["src"] for sound in built[2].all("audio")]
+    (whole,) = [place for place, pick in enumerate(re.findall(r"<code>(.*?)</code>", built[1])) if pick == names[1]]
+    for linked, inside in zip(sounds[7:], embedded[7 * whole : 7 * whole + 7], strict=True):
+        expected = soundfile.read(io.BytesIO(decode(inside, "audio/wav")))[0]
+        np.testing.assert_allclose(soundfile.read(linked)[0], expected, atol=1.01 / 2**15)  # FLAC's encoder rounds down
+    for picture in pictures:
+        with Image.open(picture) as image:
+            image.verify()
+    assert main([*map(str, words), "--example", "nobody"]) == 1
+    assert "mixture nobody: no scores" in capsys.readouterr().err
+
+
+def test_text_is_escaped():
+    table = Table("<b>", ["&"], [['"quoted" <i>']])
+    text = render(Page("<script>alert(1)</script>", table, "heard", "chosen", "", "WAV", []))
+    assert "<script>alert" not in text and "&lt;script&gt;alert(1)" in text
+    assert "<i>" not in text and "<caption>&lt;b&gt;</caption>" in text
 
 
 def test_a_browser_plays_it_from_disk(built, tmp_path):

@@ -16,9 +16,11 @@ from spiking_tasnet.cli.main import main
 from spiking_tasnet.files import read_json, write_json
 from spiking_tasnet.paper.published import TABLE4
 from spiking_tasnet.separation.report.curves import draw_curves, stage_spans
-from spiking_tasnet.separation.report.results import Epoch, load_experiment, read_scores, summarise
+from spiking_tasnet.separation.report.results import Epoch, load_experiment
 from spiking_tasnet.separation.report.tables import results_markdown, without_places
-from spiking_tasnet.separation.scores.score_set import score_set, write_scores
+from spiking_tasnet.separation.scores.means import summarise
+from spiking_tasnet.separation.scores.rows import ScoreRow, read_scores, write_scores
+from spiking_tasnet.separation.scores.score_set import score_set
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +69,9 @@ def test_results_are_the_means_of_the_csv(copied):
     report(data, exp)
     results = read_json(exp / "results.json")
     rows = read_scores(exp / "scores" / "snn_tt.csv")
-    diff = [row for row in rows if row["genders"][0] != row["genders"][1]]
-    assert results["open"]["snn"]["overall"]["si_sdr"] == pytest.approx(fmean(row["si_sdr"] for row in rows))
-    assert results["open"]["snn"]["diff"]["stoi"] == pytest.approx(fmean(row["stoi"] for row in diff))
+    diff = [row for row in rows if row.genders[0] != row.genders[1]]
+    assert results["open"]["snn"]["overall"]["si_sdr"] == pytest.approx(fmean(row.scores["si_sdr"] for row in rows))
+    assert results["open"]["snn"]["diff"]["stoi"] == pytest.approx(fmean(row.scores["stoi"] for row in diff))
     assert results["open"]["snn"]["diff"]["n"] == 2
     assert results["closed"]["mixture"]["overall"]["si_sdr_i"] == 0
     # The estimates hold 0.1 and 0.2 of the other talker: about 20 and 14 dB.
@@ -86,7 +88,7 @@ def test_markdown_holds_every_number_of_table_4(scored):
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             summary = experiment.results[condition][system]
             expected = [
-                f"{round(summary[group][metric], decimals) + 0.0:.{decimals}f}"
+                f"{round(summary[group].score(metric), decimals) + 0.0:.{decimals}f}"
                 for metric, decimals in (("si_sdr", 1), ("si_sdr_i", 1), ("pesq", 2), ("stoi", 3))
                 for group in ("diff", "same", "overall")
             ]
@@ -115,10 +117,10 @@ def test_tables_are_well_formed(scored):
 
 
 def test_unknown_genders_count_overall_only():
-    known = {"group": "diff", "si_sdr": 1.0}
-    summary = summarise([known, {"group": "unknown", "si_sdr": 3.0}])
+    known = ScoreRow("a", "diff", ("M", "F"), (0, 1), {"si_sdr": 1.0})
+    summary = summarise([known, ScoreRow("b", "unknown", ("M", "?"), (0, 1), {"si_sdr": 3.0})])
     assert list(summary) == ["diff", "overall"]
-    assert (summary["diff"]["si_sdr"], summary["overall"]["si_sdr"], summary["overall"]["n"]) == (1.0, 2.0, 2)
+    assert (summary["diff"].si_sdr, summary["overall"].si_sdr, summary["overall"].n) == (1.0, 2.0, 2)
 
 
 def test_failures_never_poison_a_mean(copied):
@@ -133,7 +135,7 @@ def test_failures_never_poison_a_mean(copied):
     overall = results["open"]["snn"]["overall"]
     assert (overall["n"], overall["silent"], overall["pesq_failed"]) == (4, 1, 1)
     others = read_scores(path)[1:]
-    assert overall["si_sdr"] == pytest.approx(fmean(row["si_sdr"] for row in others))
+    assert overall["si_sdr"] == pytest.approx(fmean(row.scores["si_sdr"] for row in others))
     text = (exp / "RESULTS.md").read_text()
     assert "open, SNN: no PESQ (P.862 found no speech), left out of its mean, in 1 of 4 mixtures." in text
     assert "open, SNN: a silent estimate (-inf dB), left out of the means in dB, in 1 of 4 mixtures." in text
@@ -153,16 +155,16 @@ def test_mixtures_that_were_not_scored_are_left_out_and_counted(copied):
     assert report(data, exp) == 0
     overall = read_json(exp / "results.json")["open"]
     assert [overall[system]["overall"]["unscored"] for system in ("mixture", "ann", "snn")] == [1, 1, 2]
-    assert overall["snn"]["overall"]["si_sdr"] == pytest.approx(fmean(r["si_sdr"] for r in texts["snn_tt"][2:]))
+    assert overall["snn"]["overall"]["si_sdr"] == pytest.approx(fmean(r.scores["si_sdr"] for r in texts["snn_tt"][2:]))
     assert overall["ann"]["overall"]["pesq_failed"] == overall["ann"]["overall"]["silent"] == 0
     assert overall["snn"]["diff"]["si_sdr"] is None  # both of that group are empty
     text = (exp / "RESULTS.md").read_text()
     for system, count in (("mixture", 1), ("ANN", 1), ("SNN", 2)):
         assert re.search(rf"open, {system}: not scored .*, left out of all means, in {count} of 4 mixtures", text)
     page = (exp / "demo" / "index.html").read_text()
-    unscored = [row["utt"] for row in texts["snn_tt"] if row["si_sdr"] is None]
+    unscored = [row.utt for row in texts["snn_tt"] if row.scores["si_sdr"] is None]
     assert len(unscored) == 2 and not any(f"<code>{name}</code>" in page for name in unscored)
-    assert f"<code>{texts['snn_tt'][3]['utt']}</code>" in page
+    assert f"<code>{texts['snn_tt'][3].utt}</code>" in page
 
 
 def test_no_compiled_cache_and_no_home_are_needed(copied):
@@ -264,8 +266,8 @@ def test_headline(scored):
     experiment = load_experiment(scored[1])
     ann, snn = (experiment.results["open"][system]["overall"] for system in ("ann", "snn"))
     text = results_markdown(experiment)
-    assert f"the SNN gains {snn['si_sdr_i']:+.2f} dB SI-SDR over the mixture and the ANN {ann['si_sdr_i']:+.2f}" in text
-    assert f"SNN minus ANN {snn['si_sdr'] - ann['si_sdr']:+.2f} dB" in text
+    assert f"the SNN gains {snn.si_sdr_i:+.2f} dB SI-SDR over the mixture and the ANN {ann.si_sdr_i:+.2f}" in text
+    assert f"SNN minus ANN {snn.si_sdr - ann.si_sdr:+.2f} dB" in text
 
 
 def test_a_dev_set_of_other_talkers_is_told(copied):

@@ -73,7 +73,7 @@ def test_only_what_changed_is_scored_again(scene, tmp_path, counted, caplog):
     def again(est_dir=est, data_dir=data, metrics=("si_sdr",)):
         counted.clear()
         rows = score_set(data_dir, est_dir, metrics, jobs=1, keep=tmp_path / "rows")
-        assert [row["utt"] for row in rows] == names
+        assert [row.utt for row in rows] == names
         return list(counted)
 
     assert again() == names
@@ -98,11 +98,11 @@ def test_rows_that_failed_are_tried_again(scene, tmp_path, counted):
     good = estimate.read_bytes()
     estimate.write_text("no sound")
     rows = score_set(data, est, ["si_sdr"], jobs=1, keep=tmp_path / "rows")
-    assert rows[2]["si_sdr"] is None
+    assert rows[2].scores["si_sdr"] is None
     estimate.write_bytes(good)
     counted.clear()
     rows = score_set(data, est, ["si_sdr"], jobs=1, keep=tmp_path / "rows")
-    assert counted == [utterances[2].id] and rows[2]["si_sdr"] is not None
+    assert counted == [utterances[2].id] and rows[2].scores["si_sdr"] is not None
 
 
 def test_a_process_that_dies_is_one_line_and_costs_one_row(scene, tmp_path, capfd):

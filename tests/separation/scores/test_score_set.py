@@ -11,9 +11,9 @@ from tiny_experiment import NOISE, RATE, speech_like, write_estimates, write_sub
 
 from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation.audio.files import read_mono, write_audio
-from spiking_tasnet.separation.report.results import read_scores
 from spiking_tasnet.separation.scores.metrics import score_mixture
-from spiking_tasnet.separation.scores.score_set import count_failures, score_set, write_scores
+from spiking_tasnet.separation.scores.rows import ScoreRow, count_failures, read_scores, write_scores
+from spiking_tasnet.separation.scores.score_set import score_set
 
 COLUMNS = ["utt", "group", "genders", "perm", "si_sdr", "si_sdr_i", "sdr", "sdr_i", "pesq", "stoi"]
 
@@ -50,11 +50,11 @@ def test_csv_holds_the_scores_in_the_order_of_the_data_folder(scene, tmp_path, c
         np.stack([read_mono(path)[0] for path in paths])
         for paths in ([est / f"s{n}" / f"{utterance.id}.wav" for n in (1, 2)], utterance.sources)
     )
-    expected = score_mixture(est_sources, sources, read_mono(utterance.mixture)[0], RATE)
+    _, expected = score_mixture(est_sources, sources, read_mono(utterance.mixture)[0], RATE)
     row = read_scores(out)[2]
-    assert row["perm"] == (1, 0)
+    assert row.perm == (1, 0)
     for name in COLUMNS[4:]:
-        assert row[name] == pytest.approx(expected[name], abs=1e-4)
+        assert row.scores[name] == pytest.approx(expected[name], abs=1e-4)
 
 
 def test_one_process_and_two_give_the_same_file(scene, tmp_path):
@@ -78,10 +78,10 @@ def test_one_silent_reference_costs_its_own_row_only(scene, tmp_path, capsys, ca
     assert f"1 of 4 mixtures not scored, cells empty: {utterances[1].id} (reference 1 is silent" in caplog.text
     assert out.read_text().splitlines()[2] == f"{utterances[1].id},diff,F M,,,"
     rows = read_scores(out)
-    assert [row["si_sdr"] for row in rows] == [
-        None if place == 1 else pytest.approx(row["si_sdr"], abs=1e-4) for place, row in enumerate(whole)
+    assert [row.scores["si_sdr"] for row in rows] == [
+        None if place == 1 else pytest.approx(row.scores["si_sdr"], abs=1e-4) for place, row in enumerate(whole)
     ]
-    assert rows[1]["perm"] == () and not (tmp_path / "out.csv.rows").exists()
+    assert rows[1].perm == () and not (tmp_path / "out.csv.rows").exists()
 
 
 def test_a_mixture_of_20_samples_has_the_scores_that_20_samples_have(scene, tmp_path, capsys):
@@ -91,7 +91,9 @@ def test_a_mixture_of_20_samples_has_the_scores_that_20_samples_have(scene, tmp_
     out = tmp_path / "out.csv"
     assert run_cli("--data", data, "--est", est, "--out", out, "--jobs", 1) == 0
     row = read_scores(out)[0]
-    assert row["si_sdr"] is not None and all(row[name] is None for name in ("sdr", "sdr_i", "pesq", "stoi"))
+    assert row.scores["si_sdr"] is not None and all(
+        row.scores[name] is None for name in ("sdr", "sdr_i", "pesq", "stoi")
+    )
     shown = capsys.readouterr().err
     for what in ("PESQ found no speech", "too little speech for STOI", "too short for SDR"):
         assert f"warning: {what} in 1 of 4 mixtures" in shown
@@ -102,7 +104,7 @@ def test_many_that_cannot_be_scored_are_counted_and_the_first_named(scene, caplo
     (est / "s1" / f"{utterances[0].id}.wav").write_text("no sound")
     silence_reference(utterances[2])
     rows = score_set(data, est, ["si_sdr"], jobs=1)
-    assert [row["si_sdr"] is None for row in rows] == [True, False, True, False]
+    assert [row.scores["si_sdr"] is None for row in rows] == [True, False, True, False]
     assert "2 of 4 mixtures not scored" in caplog.text and "cannot be read as audio" in caplog.text
     for utterance in utterances:
         silence_reference(utterance)
@@ -123,20 +125,20 @@ def test_estimates_of_another_system(scene, tmp_path, caplog):
             soundfile.write(other / f"{utterance.id}_s{n}.flac", samples / 4, RATE, subtype="PCM_24")
     caplog.clear()
     rows = score_set(data, other, ["si_sdr"], jobs=1)
-    assert [row["si_sdr"] for row in rows] == pytest.approx([row["si_sdr"] for row in whole], abs=0.05)
+    assert [row.scores["si_sdr"] for row in rows] == pytest.approx([row.scores["si_sdr"] for row in whole], abs=0.05)
     assert f"estimates of 2 of 4 mixtures fitted: {utterances[0].id} (cut by 5 samples; cut by" in caplog.text
 
 
 def test_ids_that_look_like_formulas_are_text_and_come_back(tmp_path):
     names = ["=1+1", "+a", "@SUM(A1)", "'=x", "+1.5", "plain"]
-    row = {"group": "diff", "genders": "M F", "perm": (0, 1), "si_sdr": -1.5, "si_sdr_i": float("-inf")}
-    write_scores(tmp_path / "a.csv", [{"utt": name, **row} for name in names])
+    scores = {"si_sdr": -1.5, "si_sdr_i": float("-inf")}
+    write_scores(tmp_path / "a.csv", [ScoreRow(name, "diff", ("M", "F"), (0, 1), scores) for name in names])
     with open(tmp_path / "a.csv", newline="") as stream:
         cells = [line[0] for line in csv.reader(stream)][1:]
     assert cells == ["'=1+1", "'+a", "'@SUM(A1)", "''=x", "+1.5", "plain"]
     found = read_scores(tmp_path / "a.csv")
-    assert [row["utt"] for row in found] == names
-    assert (found[0]["si_sdr"], found[0]["si_sdr_i"]) == (-1.5, -np.inf)
+    assert [row.utt for row in found] == names
+    assert (found[0].scores["si_sdr"], found[0].scores["si_sdr_i"]) == (-1.5, -np.inf)
 
 
 def test_the_mixture_scores_itself(scene, tmp_path):
@@ -144,8 +146,8 @@ def test_the_mixture_scores_itself(scene, tmp_path):
     out = tmp_path / "mixture_tt.csv"
     assert run_cli("--data", data, "--est", "mixture", "--out", out, "--jobs", 1, "--metrics", "sdr") == 0
     rows = read_scores(out)
-    assert {row["si_sdr_i"] for row in rows} == {row["sdr_i"] for row in rows} == {0.0}
-    assert all("pesq" not in row for row in rows)
+    assert {row.scores["si_sdr_i"] for row in rows} == {row.scores["sdr_i"] for row in rows} == {0.0}
+    assert all("pesq" not in row.scores for row in rows)
 
 
 def test_failures_are_empty_cells_counted_and_warned_of(scene, tmp_path, capsys):
@@ -159,7 +161,7 @@ def test_failures_are_empty_cells_counted_and_warned_of(scene, tmp_path, capsys)
     assert "an estimate is silent in 1 of 4 mixtures" in shown.err
     assert "nan" not in shown.out and "inf" not in shown.out
     rows = read_scores(out)
-    assert rows[0]["pesq"] is None and rows[0]["si_sdr"] == -np.inf
+    assert rows[0].scores["pesq"] is None and rows[0].scores["si_sdr"] == -np.inf
     assert count_failures(rows) == {"pesq": 1, "stoi": 0, "sdr": 0, "silent": 1}
 
 
