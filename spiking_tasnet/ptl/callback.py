@@ -222,6 +222,7 @@ class ProgressiveTandemLearning(pl.Callback):
         return validate(trainer, module, list(dict.fromkeys((self.monitor, self.recorded))))
 
     def _end_stage(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert self._best is not None
         module.load_state_dict(self._best)
         self.running, self._best = False, None
         record = self.records[-1]

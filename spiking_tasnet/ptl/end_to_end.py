@@ -1,4 +1,4 @@
-"""The rivals that train all layers at once: tandem learning [24] and time-based surrogate gradients [16, 17]."""
+"""Baselines that train all layers at once (Wu et al., 2019; Neftci, Mostafa and Zenke, 2019)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class EndToEnd(pl.Callback):
     """
 
     def __init__(self, settings: ConversionSettings, batches: int = 4):
-        """See the class."""
         self.settings, self.batches = settings, batches
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -25,7 +25,6 @@ class FrozenCache:
     """
 
     def __init__(self, budget: int):
-        """See the class."""
         self.budget, self.used = budget, 0
         self._layers: list[ConvertibleLayer] = []
         self._kept: dict[bytes, Tensor] = {}  # item -> words (chan, ...) of the last layer

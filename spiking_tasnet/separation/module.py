@@ -28,7 +28,6 @@ class SeparationModule(pl.LightningModule):
     """
 
     def __init__(self, network: TasNet, config: TrainConfig, *, teacher: TasNet | None = None):
-        """See the class."""
         super().__init__()
         self.network, self.config = network, config
         self._teacher = [teacher] if teacher else []  # in a list: its weights are no parameters of the module

@@ -109,5 +109,5 @@ def fingerprint(*parts: str | nn.Module) -> str:
         for name, values in part.state_dict().items():
             digest.update(name.encode())
             if isinstance(values, Tensor):
-                digest.update(values.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+                digest.update(values.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -71,7 +71,7 @@ def fit(
         trainer = pl.Trainer(
             max_epochs=max_epochs,
             gradient_clip_val=clip_norm,
-            precision=best_precision(precision),
+            precision=cast(Any, best_precision(precision)),  # Lightning checks it, against a private type
             accelerator="auto",
             callbacks=[*callbacks, history, *([TQDMProgressBar()] if bar else []), EpochCheckpoint(checkpoint)],
             enable_progress_bar=bar,
@@ -104,10 +104,10 @@ def fit(
     }
 
 
-def best_precision(wanted: str) -> str:
-    """Lightning's name of the precision; ``auto`` takes bfloat16 where it is computed natively, half the time there."""
-    if wanted != "auto":
-        return wanted
+def best_precision(precision: str) -> str:
+    """Lightning's name of a precision; ``auto`` is bfloat16 where it is computed natively, in half the time."""
+    if precision != "auto":
+        return precision
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     abilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}

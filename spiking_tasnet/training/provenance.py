@@ -10,14 +10,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import spiking_tasnet
+from spiking_tasnet import __version__
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "pytorch-lightning", "asteroid", "numpy")
 
 
 def run_facts(seed: int) -> dict[str, Any]:
     """How a result came about: command, seed, versions, commit and machine; no host name, no address."""
-    versions = {"python": platform.python_version(), "spiking-tasnet": spiking_tasnet.__version__}
+    versions = {"python": platform.python_version(), "spiking-tasnet": __version__}
     versions |= {package: found for package in PACKAGES if (found := _version(package))}
     recipe = os.environ.get("SPIKING_TASNET_RECIPE")  # set by `spiking-tasnet run`: its own command line
     return ({"recipe": recipe} if recipe else {}) | {
@@ -38,7 +38,7 @@ def _version(package: str) -> str | None:
 
 
 def _git(*words: str) -> str | None:
-    folder = Path(spiking_tasnet.__file__).parent
+    folder = Path(__file__).parent
     try:
         done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
     except OSError:

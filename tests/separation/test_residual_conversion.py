@@ -9,7 +9,7 @@ from tiny_corpus import write_corpus
 
 from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation.config import ModelConfig, TrainConfig
-from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 from spiking_tasnet.separation.module import SeparationModule
 from spiking_tasnet.separation.network import TasNet, load_model, save_model
 from spiking_tasnet.separation.residual import add_residuals, fold_residuals, hold_folded, residual_layers
@@ -85,7 +85,7 @@ def test_a_folded_network_converts_and_trains_on():
 @pytest.fixture(scope="module")
 def exp(tmp_path_factory):
     root = write_corpus(tmp_path_factory.mktemp("corpus"), {"tr": 12, "cv": 2, "tt": 2})
-    build_mixtures(Mixtures(root, root, root / "data"), jobs=1)
+    build_mixtures(MerlSpec(root, root, root / "data"), jobs=1)
     (root / "tiny.yaml").write_text(CONFIG)
     command = ["--config", str(root / "tiny.yaml"), "--data", str(root / "data"), "--exp", str(root / "exp")]
     assert main(["train", *command, "--threads", "1"]) == 0

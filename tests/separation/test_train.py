@@ -18,7 +18,7 @@ from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation.audio.files import read_mono, write_audio
 from spiking_tasnet.separation.config import DataConfig
 from spiking_tasnet.separation.corpora.kaldi import read_data_dir
-from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.network import load_model
 from spiking_tasnet.snn import convertible_layers
@@ -36,7 +36,7 @@ ptl: {patience: 1, max_epochs_per_stage: 3, num_steps: 16, threshold_batches: 1}
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     root = write_corpus(tmp_path_factory.mktemp("corpus"), {"tr": 12, "cv": 2, "tt": 2})
-    build_mixtures(Mixtures(root, root, root / "data"), jobs=1)
+    build_mixtures(MerlSpec(root, root, root / "data"), jobs=1)
     return root / "data"
 
 

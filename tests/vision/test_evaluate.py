@@ -67,7 +67,7 @@ def test_rate_coding_is_scored_after_every_window_and_costed_as_a_whole():
     assert [point["num_steps"] for point in found["curve"]] == [32, 64, 80]
     assert found["top1"] == found["curve"][-1]["top1"] and found["images"] == 7
     total = found["cost"]["total"]
-    assert total["ann_macs"] == 6 * 8 + 8 * 5 + 5 * 3  # an image, not a window
+    assert total["ann_macs"] == 6 * 8 + 8 * 5 + 5 * 3  # per image, not per window
     assert total["neuron_updates"] == 80 * (8 + 5)
     # Spikes of all windows: count them once more
     spikes = torch.zeros(2)

@@ -110,7 +110,7 @@ def build(plan: Plan, jobs: int | None = None) -> None:
         ValueError: bad audio, by name and line; mixtures of other settings, or another run, are already there.
         OSError: the disk is too full.
     """
-    with held(plan.audio_dir, "wait for it, or give another --data-dir"):
+    with held(plan.audio_dir, "wait for it, or give another data folder"):
         _check_settings(plan)
         refuse(*_make_all(plan, jobs), plan.audio_dir / "not_made.txt")
         for subset, tasks in plan.subsets.items():
@@ -153,7 +153,7 @@ def _check_settings(plan: Plan) -> None:
         differs = next(key for key in {**settings, **found} if found.get(key) != settings.get(key))
         raise ValueError(
             f"{plan.audio_dir}: mixtures of {differs} {found.get(differs)} found, {settings.get(differs)} expected; "
-            "remove that folder or give another --data-dir"
+            "remove that folder or give another data folder"
         )
     remove_leftovers(plan.audio_dir)
     write_json(path, settings)
@@ -173,5 +173,5 @@ def _announce(plan: Plan, due: list[Task], jobs: int | None) -> None:
     if needed + SPARE_BYTES > free:
         raise OSError(
             f"{plan.audio_dir}: {free / 1e9:.2f} GB free, {(needed + SPARE_BYTES) / 1e9:.2f} GB expected; "
-            "make room, take a --limit, or give another --data-dir"
+            "make room, take a --limit, or give another data folder"
         )
