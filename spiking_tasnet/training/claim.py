@@ -12,13 +12,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.config import flattened, read_config, save_config
+from spiking_tasnet.config import SPEED_ONLY, flattened, read_config, save_config
 from spiking_tasnet.files import read_json, remove_leftovers, write_json
 from spiking_tasnet.lock import held
 from spiking_tasnet.training.checkpoint import previous_checkpoint
 
 Config = TypeVar("Config")
-SPEED_ONLY = {"data": ("num_workers",), "ptl": ("cache_mib",)}  # settings that change no result
 LEFT = ("model.pt", "last.ckpt", previous_checkpoint(Path("last.ckpt")).name)
 
 
@@ -92,7 +91,7 @@ def outcome_settings(config: Any) -> dict[str, Any]:
     """A configuration as nested dictionaries, without what only decides how fast a training is."""
     settings = dataclasses.asdict(config)
     return {
-        section: {key: value for key, value in values.items() if key not in SPEED_ONLY.get(section, ())}
+        section: {key: value for key, value in values.items() if f"{section}.{key}" not in SPEED_ONLY}
         if isinstance(values, dict)
         else values
         for section, values in settings.items()

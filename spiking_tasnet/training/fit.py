@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +24,15 @@ from spiking_tasnet.training.loaders import LoaderTerminated, loader_faults, sig
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class TrainingFacts:
+    """How long a training took, and how large its module is."""
+
+    hours: float
+    parameters: int
+    epochs: int
+
+
 def fit(
     module: pl.LightningModule,
     data: pl.LightningDataModule,
@@ -35,7 +45,7 @@ def fit(
     max_epochs: int,
     clip_norm: float | None = None,
     precision: str = "32-true",
-) -> dict[str, Any]:
+) -> TrainingFacts:
     """Train `module` in the folder `out`; a run that was interrupted there goes on.
 
     Args:
@@ -51,7 +61,7 @@ def fit(
         precision: Lightning's, or ``auto``.
 
     Returns:
-        `epochs` and `hours` of the training, and the number of `parameters`.
+        How long the training took, over all calls, and the size of what was trained.
 
     Raises:
         KeyboardInterrupt: the user stopped it; the next call goes on.
@@ -97,11 +107,11 @@ def fit(
             raise
     if trainer.interrupted:
         raise KeyboardInterrupt
-    return {
-        "hours": round(sum(row["seconds"] for row in history.rows) / 3600, 4),
-        "parameters": sum(parameter.numel() for parameter in module.parameters()),
-        "epochs": len(history.rows),
-    }
+    return TrainingFacts(
+        hours=round(sum(row["seconds"] for row in history.rows) / 3600, 4),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        epochs=len(history.rows),
+    )
 
 
 def best_precision(precision: str) -> str:
