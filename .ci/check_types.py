@@ -29,7 +29,6 @@ ALLOWED = {
     "ptl": 21,
     "separation": 98,
     "snn": 129,
-    "vision": 25,
 }
 
 

@@ -20,8 +20,9 @@ Example:
 CONTRIBUTING.md lists the folders of the package and what may import what.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from spiking_tasnet.lazy import lazy_names
 
 if TYPE_CHECKING:
     from spiking_tasnet.ptl import ProgressiveTandemLearning, PTLConfig
@@ -40,7 +41,7 @@ __all__ = [
     "make_convertible",
 ]
 
-# Where the lazy names live; the same modules as above, which type checkers read.
+# The same modules as above, which type checkers read.
 _HOMES = {
     "ConvertibleLayer": "spiking_tasnet.snn",
     "PTLConfig": "spiking_tasnet.ptl",
@@ -51,15 +52,4 @@ _HOMES = {
     "make_convertible": "spiking_tasnet.snn",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spiking_tasnet.cli.mix import add_common_arguments, wanted
+from spiking_tasnet.cli.mix import add_common_arguments, read_spec
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Mix."""
-    from spiking_tasnet.separation.corpora.librimix import LibriMix, build_librimix
+    from spiking_tasnet.separation.corpora.librimix import LibriMixSpec, build_librimix
 
-    build_librimix(wanted(LibriMix, args), args.jobs)
+    build_librimix(read_spec(LibriMixSpec, args), args.jobs)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spiking_tasnet.cli.options import add_allow_pipes
+from spiking_tasnet.cli.options import add_allow_pipes, add_subset
 from spiking_tasnet.memory import keep_few_convolutions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `separate-set`."""
-    parser.add_argument("--data", type=Path, required=True, help="Kaldi data folder, e.g. data/tt")
+    add_subset(parser, "Kaldi data folder, e.g. data/tt")
     parser.add_argument("--model", type=Path, required=True, help="model.pt, or the folder that holds it")
     parser.add_argument(
         "--out", type=Path, required=True, help="writes OUT/s1/<utt>.wav, OUT/s2/<utt>.wav; an interrupted run goes on"
@@ -25,4 +25,4 @@ def run(args: argparse.Namespace) -> None:
     keep_few_convolutions()
     from spiking_tasnet.separation.separate_set import separate_set
 
-    separate_set(args.data, args.model, args.out, args.cost, args.allow_pipes)
+    separate_set(args.subset, args.model, args.out, args.cost, args.allow_pipes)

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the report and name its files."""
+    """Write the report and print the names of its files."""
     from spiking_tasnet.vision.report import write_report
 
     for path in write_report(args.data, args.exp):

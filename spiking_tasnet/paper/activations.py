@@ -16,7 +16,7 @@ from spiking_tasnet.paper.style import BLUE, ORANGE, VERMILION, Rendered, legend
 from spiking_tasnet.paper.summary import mean_and_sd, row_labels
 from spiking_tasnet.report.markdown import table
 from spiking_tasnet.snn import activation_percentile, convertible_layers
-from spiking_tasnet.snn.convert import measure_activations
+from spiking_tasnet.snn.conversion import measure_activations
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import Batch, VisionData
 from spiking_tasnet.vision.networks import load_model
@@ -69,7 +69,7 @@ def histograms(network: nn.Module, batches: Iterable[Batch]) -> list[Histogram]:
         top = largest or 1.0
         found.append(
             Histogram(
-                f"{number}: {kind} {layer.operator.weight.shape[0]}",
+                f"{number}: {kind} {layer.operator.get_parameter('weight').shape[0]}",
                 torch.linspace(0, top, BINS + 1).tolist(),
                 [int(count) for count in torch.histc(values, BINS, 0, top)],
                 (values == 0).float().mean().item(),
@@ -97,7 +97,7 @@ def show_activations(runs: Runs, finished: Sequence[FinishedRun]) -> Rendered:
         for low, high, count in zip(layer.edges, layer.edges[1:], layer.counts, strict=False)
     ]
     lines = []
-    for seeds in zip(*found, strict=True):  # a layer of every seed
+    for seeds in zip(*found, strict=True):  # one layer of every seed
         cells = [[layer.largest for layer in seeds]]
         cells += [[layer.percentiles[index] for layer in seeds] for index in range(len(PERCENTILES))]
         silent = f"{100 * fmean(layer.silent for layer in seeds):.1f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Sequence
 from statistics import fmean
@@ -17,6 +16,7 @@ from spiking_tasnet.paper.runs import Choices, FinishedRun, Run, Runs
 from spiking_tasnet.paper.style import BLUE, COLOURS, Rendered, legend, level, panels
 from spiking_tasnet.paper.summary import accuracy, by_label, epochs, mean_and_sd, number_or_dash, row_labels, values_of
 from spiking_tasnet.report.curves import mark_conversions, shade_stages, stage_spans
+from spiking_tasnet.report.history import read_history
 from spiking_tasnet.report.markdown import table
 from spiking_tasnet.vision.config import Config
 
@@ -24,17 +24,16 @@ Row = dict[str, float]
 DEEP = {"ann": "A  ANN", "tandem": "B  tandem learning", "surrogate": "C  surrogate gradient"}
 
 
-def read_history(run: FinishedRun) -> list[Row]:
-    """Rows of history.csv as numbers.
+def history_of(run: FinishedRun) -> list[Row]:
+    """The rows of a run's history.csv.
 
     Raises:
-        ValueError: it is not what a training writes.
+        ValueError: the file is missing or damaged.
     """
     path = run.folder / "history.csv"
     try:
-        with open(path, newline="", encoding="utf-8") as stream:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
-    except (TypeError, ValueError):
+        rows = read_history(path, "the training")
+    except (FileNotFoundError, ValueError):
         rows = []
     if not rows or "val_loss" not in rows[0]:
         raise ValueError(f"{path}: not the history of a training; delete {run.folder.parent} and run again")
@@ -64,7 +63,7 @@ def show_depth(runs: Runs, finished: Sequence[FinishedRun]) -> Rendered:
     """Fig. 4, by validation accuracy: a run reads the test set only once, at its end."""
     figure, grid = panels(1, 3, 11.0, 3.6, sharey=True)
     networks = list(dict.fromkeys(run.config.model.network for run in finished))
-    histories = {run.folder: read_history(run) for run in finished}
+    histories = {run.folder: history_of(run) for run in finished}
     lines, several = [], False
     for axes, (method, title) in zip(grid.flat, DEEP.items(), strict=True):
         for colour, network in zip(_colours(len(networks)), networks, strict=True):
@@ -95,7 +94,7 @@ def plan_progress(config: Config, choices: Choices) -> list[Run]:
 
 def show_progress(runs: Runs, finished: Sequence[FinishedRun]) -> Rendered:
     """Fig. 5. The picture is of the first seed: other seeds have other stages."""
-    groups, histories = by_label(finished), {run.folder: read_history(run) for run in finished}
+    groups, histories = by_label(finished), {run.folder: history_of(run) for run in finished}
     ann, ptl = groups["ANN"][0], groups["PTL"][0]
     history, network = histories[ptl.folder], ptl.config.model.network
     spans = stage_spans(int(row["ptl_stage"]) for row in history)

@@ -24,8 +24,7 @@ from spiking_tasnet.paper.tables import (
     show_methods,
     show_steps,
 )
-from spiking_tasnet.vision.config import Config
-from spiking_tasnet.vision.networks import NETWORKS
+from spiking_tasnet.vision.config import NETWORKS, Config
 
 Plan = Callable[[Config, Choices], list[Run]]  # the trainings of one seed
 Show = Callable[[Runs, Sequence[FinishedRun]], Rendered]

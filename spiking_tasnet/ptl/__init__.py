@@ -1,4 +1,4 @@
-"""Progressive tandem learning over any LightningModule, and the methods it is compared with.
+"""Progressive tandem learning over any LightningModule, and the baselines that train all layers at once.
 
 callback    Algorithm 1
 end_to_end  tandem learning and surrogate gradients, all layers at once
@@ -13,11 +13,16 @@ frozen_cache  what frozen layers fire, simulated once a stage
 config      settings
 """
 
-from spiking_tasnet.ptl.callback import ProgressiveTandemLearning
-from spiking_tasnet.ptl.config import PTLConfig
-from spiking_tasnet.ptl.end_to_end import EndToEnd
-from spiking_tasnet.ptl.rate import simulate_rate
-from spiking_tasnet.ptl.schedule import StageRecord, stage_column, write_stages
+from typing import TYPE_CHECKING
+
+from spiking_tasnet.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from spiking_tasnet.ptl.callback import ProgressiveTandemLearning
+    from spiking_tasnet.ptl.config import PTLConfig
+    from spiking_tasnet.ptl.end_to_end import EndToEnd
+    from spiking_tasnet.ptl.rate import simulate_rate
+    from spiking_tasnet.ptl.schedule import StageRecord, stage_column, write_stages
 
 __all__ = [
     "EndToEnd",
@@ -28,3 +33,16 @@ __all__ = [
     "stage_column",
     "write_stages",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    globals(),
+    {
+        "EndToEnd": "spiking_tasnet.ptl.end_to_end",
+        "PTLConfig": "spiking_tasnet.ptl.config",
+        "ProgressiveTandemLearning": "spiking_tasnet.ptl.callback",
+        "StageRecord": "spiking_tasnet.ptl.schedule",
+        "simulate_rate": "spiking_tasnet.ptl.rate",
+        "stage_column": "spiking_tasnet.ptl.schedule",
+        "write_stages": "spiking_tasnet.ptl.schedule",
+    },
+)

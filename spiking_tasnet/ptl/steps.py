@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from spiking_tasnet.snn.convert import evaluating
+from spiking_tasnet.snn.conversion import evaluating
 
 
 @contextmanager
@@ -77,6 +77,7 @@ def _logged(
 
 def run_training_batches(trainer: pl.Trainer, module: pl.LightningModule, count: int) -> None:
     """Run `training_step` on the first `count` training batches of the present epoch, for its activations only."""
+    batches = () if trainer.train_dataloader is None else trainer.train_dataloader
     with captured_log(module):
-        for index, batch in enumerate(islice(trainer.train_dataloader, count)):
+        for index, batch in enumerate(islice(batches, count)):
             module.training_step(trainer.strategy.batch_to_device(batch), index)

@@ -61,7 +61,7 @@ def _versions(versions: dict[str, str]) -> str:
     return ", ".join(f"{package} {version}" for package, version in versions.items()) or "–"
 
 
-def _commit(run: dict[str, Any]) -> str:
+def _commit(run: Mapping[str, Any]) -> str:
     commit = run.get("commit")
     return "–" if not commit else f"{str(commit)[:12]}{', with uncommitted changes' if run.get('dirty') else ''}"
 

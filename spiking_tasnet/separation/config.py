@@ -26,7 +26,7 @@ MOST_AUDIO = 24 * 3600.0  # seconds a batch
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the network (DESIGN section 5); the defaults are the paper's.
+    """Sizes of the network (section 6.3.2.2 of the paper); the defaults are the paper's.
 
     Attributes:
         n_src: number of talkers.

@@ -17,6 +17,7 @@ from spiking_tasnet.separation.config import DataConfig, MixingConfig
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.corpora.on_the_fly import MixedOnTheFly
 from spiking_tasnet.separation.corpora.speech_cache import TABLE, SpeechCache
+from spiking_tasnet.training.loaders import Loader
 from spiking_tasnet.training.sampler import EpochSampler
 
 
@@ -53,7 +54,6 @@ class Segments(Dataset):
         remix: bool = False,
         seed: int = 0,
     ):
-        """See the class."""
         self.utterances, self.n_samples, self.sample_rate = utterances, round(segment * sample_rate), sample_rate
         self.training, self.remix, self.seed = training, remix and training, seed
         self.lengths = [_length(utterance, sample_rate) for utterance in utterances]
@@ -70,14 +70,14 @@ class Segments(Dataset):
     def contents(self) -> list[str]:
         """A line per mixture: its name, talkers and length."""
         return [
-            f"{utterance.id} {' '.join(utterance.speakers)} {length}\n"
+            f"{utterance.id} {' '.join(utterance.talkers)} {length}\n"
             for utterance, length in zip(self.utterances, self.lengths, strict=True)
         ]
 
     @property
     def talkers(self) -> set[str]:
         """Who is heard."""
-        return {speaker for utterance in self.utterances for speaker in utterance.speakers}
+        return {talker for utterance in self.utterances for talker in utterance.talkers}
 
     @property
     def hours(self) -> float:
@@ -109,10 +109,10 @@ class Segments(Dataset):
         return int(random.integers(max(0, self.lengths[item] - self.n_samples) + 1))
 
     def _partner(self, item: int, random: np.random.Generator) -> int:
-        taken = set(self.utterances[item].speakers[:-1])
+        taken = set(self.utterances[item].talkers[:-1])
         for _ in range(10):
             other = int(random.integers(len(self.utterances)))
-            if self.utterances[other].speakers[-1] not in taken:
+            if self.utterances[other].talkers[-1] not in taken:
                 return other
         return item
 
@@ -182,7 +182,6 @@ class SeparationData(pl.LightningDataModule):
         mixing: MixingConfig | None = None,
         n_src: int = 2,
     ):
-        """See the class."""
         super().__init__()
         self.config, self.batches_per_epoch, self.seed = config, batches_per_epoch, seed
         data_dir = Path(data_dir)
@@ -218,7 +217,7 @@ class SeparationData(pl.LightningDataModule):
 
     def _loader(self, segments: Segments | MixedOnTheFly, n_keys: int) -> DataLoader:
         sampler = EpochSampler(len(segments), n_keys, shuffle=segments.training, seed=self.seed)
-        return DataLoader(
+        return Loader(
             segments,
             batch_size=self.config.batch_size,
             sampler=sampler,

@@ -26,7 +26,6 @@ class BestState(pl.Callback):
     """
 
     def __init__(self, monitor: str = "val_loss", average: MovingAverage | None = None) -> None:
-        """See the class."""
         self.monitor, self.average, self.best, self.state = monitor, average, float("inf"), None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

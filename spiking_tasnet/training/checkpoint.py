@@ -31,15 +31,14 @@ class EpochCheckpoint(pl.Callback):
     """
 
     def __init__(self, path: str | Path):
-        """See the class."""
         self.path = Path(path)
         self._epoch, self._random, self._saving = 0, None, False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Go on counting epochs where the checkpoint was taken."""
         if self._random is not None:
-            progress = trainer.fit_loop.epoch_progress.current
-            progress.ready = progress.started = progress.processed = progress.completed = self._epoch
+            counters = vars(trainer.fit_loop.epoch_progress.current)  # ready, started, processed, completed
+            counters.update(dict.fromkeys(counters, self._epoch))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save; right after a resume, take up the random states instead."""

@@ -36,11 +36,14 @@ class MovingAverage(pl.Callback):
         self.average = [mine.to(tensor.device) for mine, tensor in pairs]
 
     @torch.no_grad()
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Take in the weights of one step."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(self.average, [tensor.detach() for tensor in _averaged(pl_module)], 1 - decay)
+        for mine, tensor in zip(self.average, _averaged(pl_module), strict=True):
+            mine.lerp_(tensor, 1 - decay)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the average in the module's place."""

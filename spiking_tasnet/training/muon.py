@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -52,8 +53,14 @@ class Muon(Optimizer):
         ]
         super().__init__(groups, {"momentum": momentum, "betas": (0.9, 0.999)})
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One step; `closure`, if there is one, computes the loss again."""
         loss = None
         if closure is not None:
@@ -62,28 +69,29 @@ class Muon(Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    (_matrix_step if group["matrix"] else _adam_step)(parameter, self.state[parameter], group)
+                    take = _matrix_step if group["matrix"] else _adam_step
+                    take(parameter, parameter.grad, self.state[parameter], group)
         return loss
 
 
-def _matrix_step(parameter: Tensor, state: dict, group: dict) -> None:
+def _matrix_step(parameter: Tensor, gradient: Tensor, state: dict, group: dict) -> None:
     if not state:
         state["momentum"] = torch.zeros_like(parameter)
-    momentum = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-    direction = parameter.grad.lerp(momentum, group["momentum"]).flatten(1)
+    momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
+    direction = gradient.lerp(momentum, group["momentum"]).flatten(1)
     step = orthogonalised(direction)
     # An orthogonal (rows, columns) matrix has a root mean square of 1 / sqrt(max(rows, columns)).
     scale = 0.2 * max(direction.shape) ** 0.5
     parameter.add_(step.view_as(parameter), alpha=-group["lr"] * scale)
 
 
-def _adam_step(parameter: Tensor, state: dict, group: dict) -> None:
+def _adam_step(parameter: Tensor, gradient: Tensor, state: dict, group: dict) -> None:
     if not state:
         state["step"], state["mean"], state["square"] = 0, torch.zeros_like(parameter), torch.zeros_like(parameter)
     state["step"] += 1
     one, two = group["betas"]
-    state["mean"].lerp_(parameter.grad, 1 - one)
-    state["square"].mul_(two).addcmul_(parameter.grad, parameter.grad, value=1 - two)
+    state["mean"].lerp_(gradient, 1 - one)
+    state["square"].mul_(two).addcmul_(gradient, gradient, value=1 - two)
     mean = state["mean"] / (1 - one ** state["step"])
     root = (state["square"] / (1 - two ** state["step"])).sqrt_().add_(1e-8)
     parameter.addcdiv_(mean, root, value=-group["lr"])

@@ -20,7 +20,6 @@ class EpochSampler(Sampler):
     """
 
     def __init__(self, n_items: int, n_keys: int = 0, *, shuffle: bool, seed: int = 0):
-        """See the class."""
         self.n_items, self.n_keys = n_items, min(n_keys, n_items) or n_items
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
 

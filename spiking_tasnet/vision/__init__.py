@@ -8,8 +8,9 @@ Training:
 config        an experiment's settings
 networks      the paper's networks as convertible layers
 module        the LightningModule
+methods       what is compared, by name
 deciding      which settings decide which result
-train         stages 1 to 3: the ANN, its conversion, the methods compared
+train         stages 1 to 3: the ANN, its conversion, the baselines
 
 Results:
 evaluate      stage 4: scores, operations

@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from spiking_tasnet.ptl import PTLConfig
-from spiking_tasnet.snn.layers import MAX_STEPS
-from spiking_tasnet.vision.networks import NETWORKS
+from spiking_tasnet.ptl.config import PTLConfig
+from spiking_tasnet.snn.settings import MAX_STEPS
 
-# Far above what anybody trains; beyond, a slip of the pen.
+NETWORKS = ("mnist_cnn", "alexnet", "vgg11", "vgg13", "vgg16", "autoencoder")  # `networks.BUILDERS` builds them
+# Upper limits far above any real training: a larger number is a typing error.
 MOST_WIDTH = 8
-MOST_IMAGES = 100_000  # a batch
+MOST_IMAGES = 100_000  # per batch
 MOST_WORKERS = 256
-MOST_SHIFT = 1_000
+MOST_SHIFT = 1_000  # pixels
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Which network.
+    """The network.
 
     Attributes:
         network: a name of `NETWORKS`.
-        width: factor on every layer's channels; 1 for the paper's network.
-        dropout: before fully connected layers of a classifier, in training.
+        width: factor on the number of channels of every layer; 1 for the paper's network.
+        dropout: probability, before the fully connected layers of a classifier, in training only.
     """
 
     network: str = "mnist_cnn"
@@ -32,7 +32,7 @@ class ModelConfig:
 
     @property
     def reconstructs(self) -> bool:
-        """Whether the network gives images back instead of classifying them."""
+        """Whether the network reconstructs images instead of classifying them."""
         return self.network == "autoencoder"
 
     def __post_init__(self) -> None:
@@ -48,16 +48,17 @@ class DataConfig:
     """Batches, split and augmentation.
 
     Attributes:
-        batch_size: images a step.
-        val_part: of the training set kept for validation, the same for all experiments; the paper's 90:10.
-        split_seed: of that split.
-        limit_train: use only this many training images; 0 for all.
-        limit_val: the same for validation.
-        limit_test: the same for the test.
-        shift: pixels by which a training image is moved at random, zeros coming in.
-        flip: mirror every other training image.
-        normalise: zero mean and unit variance a channel, over the training set; else pixels from 0 to 1.
-        num_workers: loader processes; 0 loads in the main one, which is enough where images are held in memory.
+        batch_size: images per step.
+        val_part: fraction of the training set that is kept for validation, the same images in all experiments; the
+            paper splits 90:10.
+        split_seed: seed of that split.
+        limit_train: number of training images to use; 0 for all.
+        limit_val: number of validation images to use; 0 for all.
+        limit_test: number of test images to use; 0 for all.
+        shift: move each training image at random by up to this many pixels each way; zeros fill the gap.
+        flip: mirror each training image with probability 1/2.
+        normalise: scale each channel to zero mean and unit variance over the training set; otherwise pixels are 0 to 1.
+        num_workers: loader processes; 0 loads in the main process, which is enough where images are held in memory.
     """
 
     batch_size: int = 100
@@ -91,12 +92,12 @@ class TrainConfig:
     """Schedule of one training; epochs are counted over the whole run.
 
     Attributes:
-        max_epochs: end at the latest after this many.
+        max_epochs: train for at most this many epochs.
         lr: Adam's learning rate.
-        schedule: ``step`` divides the rate by ten at `decay_at`; ``cosine`` lets it fall to zero over `max_epochs`;
-            ``stage`` lets it fall so in each PTL stage, over `ptl.max_epochs_per_stage`.
-        decay_at: epoch of the step, from 0.
-        precision: Lightning's, or ``auto``.
+        schedule: `step` divides the rate by ten at epoch `decay_at`; `cosine` lowers it to zero over `max_epochs`;
+            `stage` lowers it to zero in each PTL stage, over `ptl.max_epochs_per_stage`.
+        decay_at: epoch of the step, counted from 0.
+        precision: Lightning's, or `auto`.
     """
 
     max_epochs: int = 100
@@ -115,14 +116,15 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class BaselineConfig:
-    """Settings of the methods compared that PTL does not share; N_s, percentile and v_init are those of `ptl`.
+    """Settings of the baselines that PTL does not share; they take N_s, percentile and v_init from section `ptl`.
 
     Attributes:
         pretrained: end-to-end methods start from the trained ANN instead of from scratch.
-        lif_decay: membrane potential that the LIF neurons of method ``lif`` keep a step.
-        rate_steps: N_s of rate coding, up to 2,500 in its literature.
-        rate_percentile: of the activations that normalises the weights, in %; 100 in [26], 99.9 in [27].
-        rate_images: test images that rate coding is tested on; 0 for all.
+        lif_decay: fraction of the membrane potential that the LIF neurons of method `lif` keep per step.
+        rate_steps: N_s of rate coding; its literature uses up to 2,500.
+        rate_percentile: percentile of the activations that normalises the weights, in %; Diehl et al. (2015) take 100,
+            Rueckauer et al. (2017) 99.9.
+        rate_images: number of test images for rate coding; 0 for all.
     """
 
     pretrained: bool = False
@@ -143,7 +145,7 @@ class BaselineConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """One experiment. `RENAMED` names settings of earlier versions, which `read_config` refuses by their new name.
+    """One experiment. `RENAMED` lists old names of sections; `read_config` refuses them and gives the new name.
 
     Attributes:
         model: the network.
@@ -153,7 +155,7 @@ class Config:
         end_to_end: schedule of tandem and surrogate learning.
         ptl: progressive tandem learning.
         baselines: the methods that PTL is compared with.
-        seed: of initialisation, order and augmentation.
+        seed: seed of initialisation, order and augmentation.
     """
 
     RENAMED: ClassVar = {"rivals": "baselines"}
@@ -168,7 +170,7 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the seed, and what sections say together."""
+        """Check the seed, and the schedules against section `ptl`."""
         if self.seed < 0:
             raise ValueError(f"seed: {self.seed} found, 0 or more expected")
         if "stage" in (self.ann.schedule, self.end_to_end.schedule):

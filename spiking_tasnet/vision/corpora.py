@@ -16,6 +16,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from spiking_tasnet.progress import track
 
 logger = logging.getLogger(__name__)
 PARTS = ("train", "test")
-UNPACKED = ".unpacked."  # beginning of a temporary folder
+UNPACKED = ".unpacked."  # prefix of a temporary folder
 EXPECTED = {"mnist": (60000, 10000), "cifar10": (50000, 10000), "imagenet": (1281167, 50000)}
 IDX = {
     part: (f"{name}-images-idx3-ubyte", f"{name}-labels-idx1-ubyte")
@@ -35,16 +36,16 @@ Arrays = tuple[np.ndarray, np.ndarray]  # images (n, chan, height, width) uint8,
 
 @dataclass(frozen=True)
 class Corpus:
-    """What stage 0 left in a data folder.
+    """What stage 0 wrote about a data folder.
 
     Attributes:
         corpus: ``mnist``, ``cifar10`` or ``imagenet``.
         image: channels, height, width.
-        classes: their names.
-        counts: training and test images.
-        mean: a channel, over the training set, of pixels from 0 to 1.
-        std: the same.
-        folder: of the images, where they are read from disk, absolute or from the data folder; else empty.
+        classes: names of the classes.
+        counts: number of training and test images.
+        mean: of each channel over the training set, pixels from 0 to 1.
+        std: standard deviation of each channel, likewise.
+        folder: where images are read from disk, absolute or relative to the data folder; empty for arrays.
     """
 
     corpus: str
@@ -57,17 +58,17 @@ class Corpus:
 
 
 def prepare(corpus: str, source: Path | None, out: Path, download: bool = False) -> Corpus:
-    """Bring a corpus into `out`: `dataset.json`, and arrays `{train,test}_{images,labels}.npy` but for ImageNet.
+    """Write `dataset.json` and, except for ImageNet, the arrays `{train,test}_{images,labels}.npy` into `out`.
 
     Args:
         corpus: ``mnist``, ``cifar10`` or ``imagenet``.
-        source: where it lies; None only with `download`.
+        source: folder of the corpus; None only with `download`.
         out: data folder.
-        download: let torchvision fetch it (MNIST, CIFAR-10).
+        download: let torchvision fetch the corpus (MNIST, CIFAR-10).
 
     Raises:
-        FileNotFoundError: the corpus is not there in any form that is known.
-        ValueError: what is there is not that corpus, or cannot be fetched.
+        FileNotFoundError: `source` does not hold the corpus in any known form.
+        ValueError: `source` holds something else, or the corpus cannot be fetched.
     """
     if corpus not in EXPECTED:
         raise ValueError(f"corpus {corpus!r} found, one of {', '.join(EXPECTED)} expected")
@@ -91,7 +92,7 @@ def prepare(corpus: str, source: Path | None, out: Path, download: bool = False)
             corpus,
             images.shape[1:],
             tuple(classes),
-            tuple(len(arrays[part][1]) for part in PARTS),
+            (len(arrays["train"][1]), len(arrays["test"][1])),
             tuple(float(chan.mean()) for chan in scaled),
             tuple(float(chan.std()) for chan in scaled),
         )
@@ -102,17 +103,18 @@ def prepare(corpus: str, source: Path | None, out: Path, download: bool = False)
 
 
 def read_corpus(data_dir: Path) -> Corpus:
-    """What stage 0 left.
+    """Read `dataset.json` of a data folder.
 
     Raises:
-        FileNotFoundError: it did not run.
-        ValueError: another version wrote it.
+        FileNotFoundError: stage 0 did not run.
+        ValueError: another version wrote the file.
     """
     path = data_dir / "dataset.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: not found; stage 0 makes it")
     try:
-        facts = {key: tuple(value) if isinstance(value, list) else value for key, value in read_json(path).items()}
+        facts: dict[str, Any] = read_json(path)
+        facts = {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
         return Corpus(**facts)
     except (AttributeError, TypeError):
         raise ValueError(f"{path}: not what stage 0 writes; run stage 0 again with --force") from None
@@ -122,14 +124,14 @@ CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog
 
 
 def torchvision() -> ModuleType:
-    """The package; an extra, since arrays and MNIST's files do without.
+    """Import the package, which is an extra: arrays and MNIST's own files do not need it.
 
     Raises:
         ValueError: it is not installed, or does not load beside this torch.
     """
     try:
         import torchvision
-    except (ImportError, OSError, RuntimeError) as error:  # the latter two of one built for another torch
+    except (ImportError, OSError, RuntimeError) as error:  # the latter two if it was built for another torch
         raise ValueError(
             f"torchvision is needed and does not load ({error}); "
             "install the extra 'vision': pip install -c constraints.txt '.[vision]'"
@@ -157,7 +159,7 @@ def _mnist(source: Path, part: str) -> Arrays:
 
 
 def _idx(source: Path, name: str) -> np.ndarray:
-    """Read an IDX file, plain or gzipped, in the folder itself or where torchvision puts it."""
+    """Read an IDX file, plain or gzipped, from the folder itself or from where torchvision puts it."""
     for folder in (source, source / "MNIST" / "raw", source / "raw"):
         for path in (folder / name, folder / f"{name}.gz"):
             if not path.is_file():
@@ -178,7 +180,7 @@ def _idx(source: Path, name: str) -> np.ndarray:
 
 
 def _cifar10(source: Path, part: str, out: Path) -> Arrays:
-    """One part; what has to be unpacked lies beside the result meanwhile."""
+    """Read one part; an archive is unpacked beside the result for as long as it is read."""
     if (source / "cifar-10-batches-py").is_dir():
         batches = torchvision().datasets.CIFAR10(str(source), train=part == "train")
         return batches.data.transpose(0, 3, 1, 2).copy(), np.asarray(batches.targets, np.int64)
@@ -197,13 +199,13 @@ def _cifar10(source: Path, part: str, out: Path) -> Arrays:
             inner = Path(folder) / part
             return _folder_arrays(inner if inner.is_dir() else Path(folder))
     raise FileNotFoundError(
-        f"{source}: no cifar-10-batches-py, {part}/ (a folder a class) or {part}.tar.gz there; "
+        f"{source}: no cifar-10-batches-py, {part}/ (one folder per class) or {part}.tar.gz there; "
         "--source names the folder that holds one of them"
     )
 
 
 def _folder_arrays(folder: Path) -> Arrays:
-    """Images of CIFAR-10 in one folder a class, its classes in the usual order."""
+    """Read CIFAR-10 from one folder per class, classes in the usual order."""
     images = torchvision().datasets.ImageFolder(str(folder), transform=np.asarray)
     if tuple(images.classes) != CIFAR10_CLASSES:
         raise ValueError(f"{folder}: classes {', '.join(images.classes)} found, {', '.join(CIFAR10_CLASSES)} expected")
@@ -220,12 +222,12 @@ def _imagenet(source: Path, out: Path) -> Corpus:
     parts = [torchvision().datasets.ImageFolder(str(source / part)) for part in ("train", "val")]
     if parts[0].classes != parts[1].classes:
         raise ValueError(f"{source}: {len(parts[0].classes)} classes in train/, {len(parts[1].classes)} others in val/")
-    counts = tuple(len(part) for part in parts)
+    counts = (len(parts[0]), len(parts[1]))
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision states them
     return Corpus("imagenet", (3, 224, 224), tuple(parts[0].classes), counts, mean, std, _portable(source, out))
 
 
 def _portable(source: Path, out: Path) -> str:
-    """The folder of the images: from the data folder where they lie beside it, so that both can be moved together."""
+    """The images' folder, relative to the data folder if it lies beside it, so that both can be moved together."""
     source, out = source.resolve(), out.resolve()
     return os.path.relpath(source, out) if source.is_relative_to(out.parent) else str(source)

@@ -1,4 +1,4 @@
-"""Learning curves of a vision experiment: the ANN, its conversion with shaded stages, the methods compared."""
+"""Learning curves of a vision experiment: the ANN, its conversion with shaded stages, and the baselines."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ History = Sequence[Mapping[str, float]]
 
 
 def draw_curves(histories: Mapping[str, History], stages: Sequence[Mapping[str, Any]], config: Config) -> Figure:
-    """Draw what the validation images say after each epoch.
+    """Draw the score on the validation images after each epoch.
 
     Args:
-        histories: trained method -> rows of its history.csv; `ann` and `ptl` follow each other on the axis of
-            epochs. A method compared starts where its training does: with the ANN, or after it if it starts from it.
-        stages: entries of stages.json; of a reconstruction, `val_loss_converted` is marked where the stage begins.
+        histories: trained method -> rows of its history.csv. The epochs of `ptl` follow those of `ann`. A baseline
+            begins at epoch 1, or after the ANN if it starts from it.
+        stages: entries of stages.json; for a reconstruction, `val_loss_converted` is marked where a stage begins.
         config: of the experiment.
     """
     reconstruct = config.model.reconstructs

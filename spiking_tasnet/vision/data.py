@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from spiking_tasnet.training.loaders import Loader
 from spiking_tasnet.training.sampler import EpochSampler
 from spiking_tasnet.vision.config import DataConfig
 from spiking_tasnet.vision.corpora import Corpus, read_corpus, torchvision
@@ -20,22 +21,22 @@ Keys = Sequence[tuple[int, int]]  # (epoch, index)
 Batch = tuple[Tensor, Tensor]  # images (batch, chan, height, width) float32, labels (batch,) int64
 
 
-class ArrayImages(Dataset):
-    """Images held as bytes; a whole batch is fetched, moved and mirrored at once.
+class ArrayImages(Dataset[Batch]):
+    """Images held as bytes; a whole batch is fetched, shifted and mirrored at once.
 
     Args:
         images: uint8 (n, chan, height, width).
         labels: int64 (n,).
-        config: `shift`, `flip` and `normalise`.
-        corpus: mean and std.
-        training: augment.
-        seed: of the augmentation.
+        config: `shift`, `flip` and `normalise` are read.
+        corpus: mean and standard deviation of each channel.
+        training: whether to augment.
+        seed: seed of the augmentation.
     """
 
     def __init__(
         self, images: np.ndarray, labels: np.ndarray, config: DataConfig, corpus: Corpus, *, training: bool, seed: int
     ):
-        """See the class."""
+        """Keep the arrays; nothing is read from disk before a batch is fetched."""
         self.images, self.labels, self.config = images, labels, config
         self.training, self.seed = training, seed
         self.mean = torch.tensor(corpus.mean if config.normalise else (0.0,)).view(-1, 1, 1)
@@ -51,7 +52,7 @@ class ArrayImages(Dataset):
         return x[0], y[0]
 
     def __getitems__(self, keys: Keys) -> Batch:
-        """A batch; the same keys give the same batch."""
+        """A batch; the same keys always give the same batch."""
         index = np.array([index for _, index in keys])
         images = self.images[index]
         if self.training and (self.config.shift or self.config.flip):
@@ -63,7 +64,7 @@ class ArrayImages(Dataset):
 
 
 def augment(images: np.ndarray, config: DataConfig, random: np.random.Generator) -> np.ndarray:
-    """Move each image by up to `shift` pixels each way, and mirror every other one; (n, chan, height, width)."""
+    """Shift each image of (n, chan, height, width) by up to `shift` pixels each way, and mirror every other one."""
     count, shift = len(images), config.shift
     if shift:
         padded = np.pad(images, ((0, 0), (0, 0), (shift, shift), (shift, shift)))
@@ -76,11 +77,11 @@ def augment(images: np.ndarray, config: DataConfig, random: np.random.Generator)
     return images
 
 
-class FolderImages(Dataset):
-    """Images read from a folder a class, at 224 pixels: a random crop in training, the middle otherwise."""
+class FolderImages(Dataset[tuple[Tensor, int]]):
+    """Images read from one folder per class, at 224 pixels: a random crop in training, otherwise the middle."""
 
     def __init__(self, folder: Path, corpus: Corpus, *, training: bool):
-        """See the class."""
+        """List the images of all classes."""
         size, transforms = corpus.image[1], torchvision().transforms
         crop = (
             [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip()]
@@ -102,20 +103,20 @@ class FolderImages(Dataset):
 class VisionData(pl.LightningDataModule):
     """Training and validation images (90:10 by a fixed seed), and the test set.
 
-    ImageNet keeps its own split (section 5.1): its validation folder is the test set here, and the validation images
-    are split from the training ones as elsewhere, so that no choice ever sees the test set.
+    ImageNet keeps its own split, as in the paper (section 5.1): its validation folder is the test set here. Validation
+    images are split from the training images as for the other corpora, so that no choice ever sees the test set.
 
     Args:
         data_dir: what stage 0 made.
         config: batches, split, augmentation.
-        seed: of order and augmentation.
+        seed: seed of order and augmentation.
 
     Raises:
         FileNotFoundError: stage 0 did not run.
     """
 
     def __init__(self, data_dir: str | Path, config: DataConfig, seed: int = 0):
-        """See the class."""
+        """Split the training set."""
         super().__init__()
         self.config, self.seed, self.data_dir = config, seed, Path(data_dir)
         self.corpus = read_corpus(self.data_dir)
@@ -124,7 +125,7 @@ class VisionData(pl.LightningDataModule):
         self.val_index = np.sort(order[:n_val][: config.limit_val or None])
         self.train_index = np.sort(order[n_val:][: config.limit_train or None])
 
-    def _images(self, part: str, training: bool) -> Dataset:
+    def _images(self, part: str, training: bool) -> Images:
         if self.corpus.folder:
             folder = self.data_dir / self.corpus.folder / ("train" if part == "train" else "val")
             if not folder.is_dir():
@@ -133,47 +134,44 @@ class VisionData(pl.LightningDataModule):
         images, labels = (np.load(self.data_dir / f"{part}_{kind}.npy", mmap_mode="r") for kind in ("images", "labels"))
         return ArrayImages(images, labels, self.config, self.corpus, training=training, seed=self.seed)
 
-    def _loader(self, part: str, index: np.ndarray | None, training: bool = False) -> DataLoader:
+    def _loader(self, part: str, index: np.ndarray | None, training: bool = False) -> DataLoader[Any]:
         images = self._images(part, training)
-        batched = isinstance(images, ArrayImages)
         dataset = images if index is None else Chosen(images, index)
         sampler = EpochSampler(len(dataset), shuffle=training, seed=self.seed)
-        return DataLoader(
+        return Loader(
             dataset,
             batch_size=self.config.batch_size,
             sampler=sampler,
             num_workers=self.config.num_workers,
-            collate_fn=_as_it_is if batched else None,
+            collate_fn=_unchanged if isinstance(images, ArrayImages) else None,
             drop_last=training and len(dataset) >= self.config.batch_size,
             pin_memory=torch.cuda.is_available(),
         )
 
-    def train_dataloader(self) -> DataLoader:
-        """Shuffled and augmented."""
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The training images, shuffled and augmented."""
         return self._loader("train", self.train_index, training=True)
 
-    def val_dataloader(self) -> DataLoader:
-        """The part of the training set that is not trained on."""
+    def val_dataloader(self) -> DataLoader[Any]:
+        """The images of the training set that are kept for validation."""
         return self._loader("train", self.val_index)
 
-    def test_dataloader(self, limit: int = 0) -> DataLoader:
-        """The test set, or `limit` (or the configuration's fewer) images of it, always the same ones.
+    def test_dataloader(self, limit: int = 0) -> DataLoader[Any]:
+        """The test set, or always the same images of it: at most `limit` and at most `limit_test`, where not 0.
 
-        They are not its first ones: some corpora lie by class.
+        They are drawn from all of it, because the images of some corpora are sorted by class.
         """
         limit = min((count for count in (limit, self.config.limit_test) if count), default=0)
         order = np.random.default_rng(self.config.split_seed).permutation(self.corpus.counts[1])
         return self._loader("test", np.sort(order[:limit]) if limit else None)
 
 
-class Chosen(Dataset):
+class Chosen(Dataset[Any]):
     """The images of another data set at `index`, by (epoch, position)."""
 
-    def __init__(self, images: Dataset, index: np.ndarray):
-        """See the class."""
+    def __init__(self, images: Images, index: np.ndarray):
+        """Keep the images and which of them count."""
         self.images, self.index = images, index
-        if hasattr(images, "__getitems__"):
-            self.__getitems__ = self._batch
 
     def __len__(self) -> int:
         """Number of images."""
@@ -183,9 +181,16 @@ class Chosen(Dataset):
         """One image and its label."""
         return self.images[key[0], int(self.index[key[1]])]
 
-    def _batch(self, keys: Keys) -> Batch:
-        return self.images.__getitems__([(epoch, int(self.index[position])) for epoch, position in keys])
+    def __getitems__(self, keys: Keys) -> Batch | list[tuple[Tensor, int]]:
+        """A batch of `ArrayImages`, which is complete; items of `FolderImages`, which are still to be collated."""
+        keys = [(epoch, int(self.index[position])) for epoch, position in keys]
+        if isinstance(self.images, ArrayImages):
+            return self.images.__getitems__(keys)
+        return [self.images[key] for key in keys]
 
 
-def _as_it_is(batch: Batch) -> Batch:
+Images = ArrayImages | FolderImages
+
+
+def _unchanged(batch: Any) -> Any:
     return batch

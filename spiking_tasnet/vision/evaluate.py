@@ -19,7 +19,7 @@ from spiking_tasnet.snn import convertible_layers, record_cost
 from spiking_tasnet.snn.energy import total_cost
 from spiking_tasnet.training import loader_faults
 from spiking_tasnet.vision.config import Config
-from spiking_tasnet.vision.data import VisionData
+from spiking_tasnet.vision.data import Batch, VisionData
 from spiking_tasnet.vision.methods import METHODS
 from spiking_tasnet.vision.networks import load_model
 
@@ -30,10 +30,10 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Scores:
-    """Sums over batches of what a network is judged by."""
+    """Sums of the scores over batches: squared error of a reconstruction, top-1 and top-5 hits of a classifier."""
 
     def __init__(self, reconstruct: bool):
-        """See the class."""
+        """Start at zero."""
         self.reconstruct, self.items = reconstruct, 0
         self.sums = {"mse": 0.0} if reconstruct else {"top1": 0.0, "top5": 0.0}
 
@@ -48,15 +48,15 @@ class Scores:
         self.sums["top5"] += ranked.any(1).sum().item()
 
     def means(self) -> dict[str, float]:
-        """Mean squared error, or the part of the images named right among the first one and five (0 to 1)."""
+        """Mean squared error, or the fraction of images whose class is the first, or among the first five (0 to 1)."""
         return {name: value / self.items for name, value in self.sums.items()}
 
 
-def evaluate_network(network: nn.Module, batches: Iterable, reconstruct: bool) -> dict[str, Any]:
-    """Score a network that is not rate-coded, and count its operations on the way.
+def evaluate_network(network: nn.Module, batches: Iterable[Batch], reconstruct: bool) -> dict[str, Any]:
+    """Score a network that is not rate-coded, and count its operations.
 
     Returns:
-        Scores, `images`, and `cost` an image (see `total_cost`).
+        Scores, `images`, and `cost` per image (see `total_cost`).
     """
     scores = Scores(reconstruct)
     with torch.no_grad(), record_cost(network.eval()) as costs:
@@ -65,11 +65,13 @@ def evaluate_network(network: nn.Module, batches: Iterable, reconstruct: bool) -
     return scores.means() | {"images": scores.items, "cost": total_cost(costs, scores.items)}
 
 
-def evaluate_rate_coded(network: nn.Module, batches: Iterable, reconstruct: bool, num_steps: int) -> dict[str, Any]:
+def evaluate_rate_coded(
+    network: nn.Module, batches: Iterable[Batch], reconstruct: bool, num_steps: int
+) -> dict[str, Any]:
     """Score a rate-coded network after every window of its simulation.
 
     Returns:
-        Scores at `num_steps`, `images`, `cost` an image, and the list `curve`: steps, and a score at each.
+        Scores at `num_steps`, `images`, `cost` per image, and `curve`: the scores after each window.
     """
     curve: dict[int, Scores] = {}
     with record_cost(network.eval()) as costs:
@@ -77,7 +79,7 @@ def evaluate_rate_coded(network: nn.Module, batches: Iterable, reconstruct: bool
             for step, output in simulate_rate(network, images, num_steps):
                 curve.setdefault(step, Scores(reconstruct)).update(output, images, labels)
     last = curve[max(curve)]
-    for cost in costs.values():  # counted at each window, but an ANN computes a layer once
+    for cost in costs.values():  # recorded once per window, but an ANN computes each layer once
         cost.macs /= len(curve)
         cost.neurons /= len(curve)
     steps = [{"num_steps": step} | scores.means() for step, scores in curve.items()]
@@ -85,7 +87,7 @@ def evaluate_rate_coded(network: nn.Module, batches: Iterable, reconstruct: bool
 
 
 def evaluate_all(data_dir: Path, exp_dir: Path) -> Path:
-    """Test every method that the experiment has trained; results go to `exp_dir/results.json`.
+    """Test every method that the experiment has trained, and write `exp_dir/results.json`.
 
     Raises:
         FileNotFoundError: nothing was trained.
@@ -102,7 +104,7 @@ def evaluate_all(data_dir: Path, exp_dir: Path) -> Path:
 
 
 def evaluate_method(data_dir: Path, folder: Path) -> dict[str, Any]:
-    """Test the network that `run_method` left in `folder`, by the configuration it was trained with."""
+    """Test the network that `run_method` wrote into `folder`, with the configuration it was trained with."""
     network = load_model(folder / "model.pt").to(DEVICE)
     config = read_config(Config, folder / "config.yaml")
     data = VisionData(data_dir, config.data, config.seed)
@@ -119,6 +121,6 @@ def evaluate_method(data_dir: Path, folder: Path) -> dict[str, Any]:
     return found | {"num_steps": steps, "epochs": run["epochs"], "hours": run.get("hours", 0.0)}
 
 
-def _moved(batches: Iterable) -> Iterator[tuple[Tensor, Tensor]]:
+def _moved(batches: Iterable[Batch]) -> Iterator[Batch]:
     for images, labels in batches:
         yield images.to(DEVICE), labels.to(DEVICE)

@@ -15,16 +15,16 @@ from spiking_tasnet.vision.config import TrainConfig
 
 
 class VisionModule(pl.LightningModule):
-    """Train a network of `NETWORKS`, whatever its layers are at the moment.
+    """Train an image network, whether its layers are analog or spiking.
 
     Args:
-        network: images (batch, chan, height, width) -> scores (batch, n_classes), or images again.
+        network: images (batch, chan, height, width) -> scores (batch, n_classes), or images of the same shape.
         config: schedule.
-        reconstruct: the target is the input, the loss its mean squared error; else cross-entropy with the labels.
+        reconstruct: the target is the input and the loss the mean squared error; otherwise cross-entropy with labels.
     """
 
     def __init__(self, network: nn.Module, config: TrainConfig, *, reconstruct: bool = False):
-        """See the class."""
+        """Keep the network and its schedule."""
         super().__init__()
         self.network, self.config, self.reconstruct = network, config, reconstruct
 
@@ -53,11 +53,11 @@ class VisionModule(pl.LightningModule):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What is logged, in the order of a history's columns."""
+        """Names of the logged metrics, in the order of the columns of history.csv."""
         return ("train_loss", "val_loss") if self.reconstruct else ("train_loss", "val_loss", "val_accuracy")
 
     def describe(self, row: dict[str, Any]) -> str:
-        """A row of the history in words."""
+        """One line of text for a row of the history."""
         if self.reconstruct:
             return f"MSE train {row['train_loss']:.5f}, validation {row['val_loss']:.5f}"
         losses = f"train {row['train_loss']:.4f}, validation {row['val_loss']:.4f}"
@@ -69,12 +69,12 @@ class VisionModule(pl.LightningModule):
         return half_cosine if self.config.schedule == "stage" else None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam on what is not frozen."""
+        """Adam over all parameters that are not frozen."""
         trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         return torch.optim.Adam(trained, lr=self.config.lr)
 
     def on_train_epoch_start(self) -> None:
-        """Set the rate of the epoch, also for optimisers that a conversion has just made."""
+        """Set the rate of the epoch, also in an optimiser that a conversion has just made."""
         config = self.config
         if config.schedule == "stage":
             return
@@ -82,7 +82,7 @@ class VisionModule(pl.LightningModule):
             factor = 0.1 if self.current_epoch >= config.decay_at else 1.0
         else:
             factor = half_cosine(self.current_epoch, config.max_epochs)
-        for group in self.optimizers().param_groups:
+        for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
 

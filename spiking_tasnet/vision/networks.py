@@ -1,14 +1,15 @@
-"""The paper's image networks as sequences of convertible layers (sections 5.1 and 6.3.1).
+"""The paper's image networks as sequences of convertible layers (its sections 5.1 and 6.3.1).
 
-Pooling. Spikes cannot be pooled: the maximum reads counts, and an average is no spike. So no network here pools; the
-convolution that follows a pooling layer of the original takes over its stride of 2, which leaves every layer's output
-size, and nearly its cost, as in the original. A pooling layer after the last convolution is taken over by that one.
+Pooling. Spikes cannot be pooled: a maximum needs counts, and an average of spikes is not a spike. No network here
+pools. Where the original has a pooling layer, the convolution after it takes a stride of 2 instead, so every layer
+keeps its output size and nearly its cost. A pooling layer after the last convolution becomes that convolution's stride.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -25,11 +26,11 @@ VGG = {  # Simonyan & Zisserman, configurations A, B and D: 8, 10 and 13 convolu
 ALEXNET_SMALL = ((96, 3, 1), (256, 3, 2), (384, 3, 2), (384, 3, 1), (256, 3, 2))
 ALEXNET_LARGE = ((96, 11, 4), (256, 5, 2), (384, 3, 2), (384, 3, 1), (256, 3, 2))
 FORMAT = "spiking_tasnet.vision"
-LARGE = 64  # pixels from which an image counts as ImageNet's
+LARGE = 64  # pixels; larger images get the networks for ImageNet
 
 
 def convolution(in_chan: int, out_chan: int, kernel: int = 3, stride: int = 1) -> ConvertibleLayer:
-    """Convolution (zeros keep the size, but for the stride) + BN + ReLU."""
+    """Convolution (zero padding, so that only the stride changes the size) + BN + ReLU."""
     operator = nn.Conv2d(in_chan, out_chan, kernel, stride, padding=kernel // 2, bias=False)
     return ConvertibleLayer(operator, nn.BatchNorm2d(out_chan))
 
@@ -40,7 +41,7 @@ def dense(in_features: int, out_features: int) -> ConvertibleLayer:
 
 
 def head(in_features: int, out_features: int) -> ConvertibleLayer:
-    """The last layer: its readout is the free aggregate membrane potential itself (Eq. 9), no ReLU."""
+    """The last layer: it reads out the free aggregate membrane potential (Eq. 9), without ReLU."""
     return ConvertibleLayer(nn.Linear(in_features, out_features), readout=True, rectify=False)
 
 
@@ -54,11 +55,11 @@ def classifier(
     """Convolutions, fully connected layers, readout.
 
     Args:
-        convolutions: (out channels, kernel, stride) of each.
+        convolutions: (output channels, kernel size, stride) of each.
         hidden: widths of the fully connected layers between the convolutions and the readout.
         image: channels, height, width.
-        n_classes: outputs.
-        dropout: before each fully connected layer, in training; spikes pass it unchanged.
+        n_classes: number of outputs.
+        dropout: probability before each fully connected layer, in training; spikes pass unchanged.
     """
     chan, height, width = image
     layers: list[nn.Module] = []
@@ -76,7 +77,7 @@ def classifier(
 
 
 def mnist_cnn(image: tuple[int, int, int], n_classes: int, width: float, dropout: float) -> nn.Sequential:
-    """28x28-c16s1-c32s2-c32s1-c64s2-800-10 (section 5.1)."""
+    """28x28-c16s1-c32s2-c32s1-c64s2-800-10: four convolutions (channels, stride), one hidden layer, ten classes."""
     convolutions = [(_scaled(chan, width), 3, stride) for chan, stride in ((16, 1), (32, 2), (32, 1), (64, 2))]
     return classifier(convolutions, [_scaled(800, width)], image, n_classes, dropout)
 
@@ -101,7 +102,7 @@ def vgg(name: str) -> Callable[..., nn.Sequential]:
 
 
 def strided(configuration: Sequence[int | str], width: float = 1.0) -> list[tuple[int, int, int]]:
-    """(channels, kernel, stride) of a VGG configuration whose pooling the next convolution takes over.
+    """(channels, kernel, stride) of a VGG configuration; the stride of a convolution stands for the pooling before it.
 
     Example:
         >>> strided((64, "M", 128, "M"))
@@ -118,18 +119,18 @@ def strided(configuration: Sequence[int | str], width: float = 1.0) -> list[tupl
             layers.append([_scaled(int(entry), width), 3, stride])
             stride = 1
     layers[-1][2] *= stride
-    return [tuple(layer) for layer in layers]
+    return [(chan, kernel, stride) for chan, kernel, stride in layers]
 
 
 def autoencoder(image: tuple[int, int, int], n_classes: int, width: float, dropout: float) -> nn.Sequential:
-    """784-128-64-32-64-128-784, ReLU within, sigmoid on the free aggregate membrane potential (section 6.3.1)."""
+    """784-128-64-32-64-128-784: ReLU inside, sigmoid on the free aggregate membrane potential at the end."""
     pixels = image[0] * image[1] * image[2]
     widths = [pixels, *(_scaled(features, width) for features in (128, 64, 32, 64, 128))]
     hidden = [dense(one, two) for one, two in zip(widths, widths[1:], strict=False)]
     return nn.Sequential(nn.Flatten(), *hidden, head(widths[-1], pixels), nn.Sigmoid(), nn.Unflatten(1, image))
 
 
-NETWORKS: dict[str, Callable[..., nn.Sequential]] = {
+BUILDERS: dict[str, Callable[..., nn.Sequential]] = {
     "mnist_cnn": mnist_cnn,
     "alexnet": alexnet,
     **{name: vgg(name) for name in VGG},
@@ -138,29 +139,28 @@ NETWORKS: dict[str, Callable[..., nn.Sequential]] = {
 
 
 def build_network(
-    name: str, image: tuple[int, int, int], n_classes: int, width: float = 1.0, dropout: float = 0.0
+    name: str, image: Sequence[int], n_classes: int, width: float = 1.0, dropout: float = 0.0
 ) -> nn.Sequential:
-    """An analog network of `NETWORKS`.
+    """Build an analog network.
 
     Args:
-        name: of the network.
+        name: of `BUILDERS`.
         image: channels, height and width of its input.
-        n_classes: outputs of a classifier; the autoencoder reads none.
-        width: factor on every layer's channels, 1 for the paper's.
-        dropout: before fully connected layers of a classifier.
+        n_classes: number of outputs of a classifier; the autoencoder ignores it.
+        width: factor on the number of channels of every layer; 1 for the paper's network.
+        dropout: probability before the fully connected layers of a classifier.
     """
-    return NETWORKS[name](image, n_classes, width, dropout)
+    return BUILDERS[name](tuple(image), n_classes, width, dropout)
 
 
-def save_model(path: str | Path, network: nn.Module, arguments: dict) -> None:
-    """Write a network that `build_network` made from `arguments`."""
+def save_model(path: str | Path, network: nn.Module, arguments: dict[str, Any]) -> None:
+    """Write a network that `build_network` built from `arguments`."""
     write_model(path, FORMAT, arguments, network)
 
 
 def load_model(path: str | Path) -> nn.Sequential:
     """Read a network written by `save_model`, in eval mode; errors as `read_model`."""
-    hint = "stages 1 to 3 make it"
-    return read_model(path, FORMAT, lambda found: build_network(**found | {"image": tuple(found["image"])}), hint)
+    return read_model(path, FORMAT, lambda arguments: build_network(**arguments), "stages 1 to 3 make it")
 
 
 def _scaled(channels: int, width: float) -> int:

@@ -1,6 +1,6 @@
 """The report of a vision experiment: RESULTS.md, results.csv and the learning curves (stage 5).
 
-Every number comes from a file of the experiment; what no file holds is left out or shown as a dash.
+Every number comes from a file of the experiment; a number that no file holds is left out or shown as a dash.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from spiking_tasnet.config import read_config
 from spiking_tasnet.files import read_json, write_text
+from spiking_tasnet.report.history import read_history
 from spiking_tasnet.report.markdown import assumed_costs, difference, number, stage_table, table
 from spiking_tasnet.report.run_facts import run_facts_by_row
 from spiking_tasnet.vision.config import Config
@@ -23,7 +24,7 @@ from spiking_tasnet.vision.curves import write_curves
 from spiking_tasnet.vision.methods import METHODS
 
 logger = logging.getLogger(__name__)
-TOTALS = (  # of a network's cost an image, in the order of results.csv
+TOTALS = (  # of a network's cost per image, in the order of results.csv
     "ann_macs",
     "snn_macs",
     "synops",
@@ -40,16 +41,16 @@ MEGA, MICRO = 1e6, 1e-6
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that the report shows.
+    """Everything that the report shows.
 
     Attributes:
         folder: exp/<name>.
-        corpus: what stage 0 left.
-        config: of PTL, or else of the first method that was tested.
-        results: method -> what stage 4 found, in the order of `METHODS`.
+        corpus: what stage 0 wrote.
+        config: of PTL, or of the first tested method if PTL was not tested.
+        results: method -> its entry of results.json, in the order of `METHODS`.
         runs: method -> run.json.
-        histories: trained method -> its epochs.
-        stages: of PTL.
+        histories: trained method -> rows of history.csv.
+        stages: entries of PTL's stages.json.
     """
 
     folder: Path
@@ -62,7 +63,7 @@ class Experiment:
 
     @property
     def reconstruct(self) -> bool:
-        """Whether the network reconstructs images instead of naming them."""
+        """Whether the network reconstructs images instead of classifying them."""
         return self.config.model.reconstructs
 
 
@@ -101,7 +102,9 @@ def load_experiment(data_dir: Path, exp_dir: Path) -> Experiment:
     stage = "the stage that trains it (1 to 3)"
     runs = {method: _needed(exp_dir / method / "run.json", stage) for method in results}
     histories = {
-        method: _history(exp_dir / method / "history.csv", stage) for method in results if runs[method].get("epochs")
+        method: read_history(exp_dir / method / "history.csv", stage)
+        for method in results
+        if runs[method].get("epochs")
     }
     stages = _needed(exp_dir / "ptl" / "stages.json", "stage 2") if "ptl" in results else []
     config = read_config(Config, exp_dir / ("ptl" if "ptl" in results else next(iter(results))) / "config.yaml")
@@ -141,7 +144,7 @@ def results_markdown(experiment: Experiment, with_curves: bool = True) -> str:
 
 
 def headline(experiment: Experiment) -> str:
-    """The result in a sentence; empty without both the ANN and PTL."""
+    """The result in one sentence; empty unless both the ANN and PTL were tested."""
     ann, ptl = (experiment.results.get(method) for method in ("ann", "ptl"))
     if ann is None or ptl is None:
         return ""
@@ -156,7 +159,7 @@ def headline(experiment: Experiment) -> str:
 
 
 def score_table(experiment: Experiment) -> str:
-    """One row a method: how well it does, against the ANN, and what its training took."""
+    """One row per method: its score, the difference to the ANN, and what its training took."""
     ann = experiment.results.get("ann", {})
     rows = []
     for method, found in experiment.results.items():
@@ -170,14 +173,16 @@ def score_table(experiment: Experiment) -> str:
         effort = [number(found["epochs"] or None), number(found["hours"], 2) if found["epochs"] else "–"]
         steps = number(found["num_steps"] or None)
         rows.append([METHODS[method].label, METHODS[method].description, steps, *scores, *effort])
-    shown = ["MSE", "times the ANN's"] if experiment.reconstruct else ["top-1 (%)", "top-5 (%)", "minus ANN (points)"]
-    return table(["", "method", "N_s", *shown, "epochs", "hours"], rows, text_columns=2)
+    scores_shown = (
+        ["MSE", "times the ANN's"] if experiment.reconstruct else ["top-1 (%)", "top-5 (%)", "minus ANN (points)"]
+    )
+    return table(["", "method", "N_s", *scores_shown, "epochs", "hours"], rows, text_columns=2)
 
 
 def rate_table(experiment: Experiment) -> str:
-    """What rate coding reaches after so many steps: at doublings, and at the end."""
+    """Scores of rate coding by number of steps: at each doubling, and at the end."""
     curve = experiment.results["rate"]["curve"]
-    chosen = [point for place, point in enumerate(curve, 1) if place & (place - 1) == 0 or place == len(curve)]
+    chosen = [point for n, point in enumerate(curve, 1) if n & (n - 1) == 0 or n == len(curve)]
     name, decimals, scale = ("mse", 5, 1) if experiment.reconstruct else ("top1", 2, 100)
     header = ["rate coding, steps", *(number(point["num_steps"]) for point in chosen)]
     cells = [number(scale * point[name], decimals) for point in chosen]
@@ -185,7 +190,7 @@ def rate_table(experiment: Experiment) -> str:
 
 
 def cost_sections(experiment: Experiment) -> list[str]:
-    """Operations and energy an image: in total, by layer of the PTL network, firing rates of every method."""
+    """Operations and energy per image: in total, by layer of the PTL network, and firing rates of every method."""
     rows = []
     for method, found in experiment.results.items():
         total = found["cost"]["total"]
@@ -196,13 +201,13 @@ def cost_sections(experiment: Experiment) -> list[str]:
         macs = number(total["ann_macs" if ann else "snn_macs"] / MEGA, 3)
         cells = [macs, *(["–"] * 4 if ann else driven), *energy, "–" if ann else number(total["energy_ratio"], 3)]
         rows.append([METHODS[method].label, *cells])
-    header = ["an image", "MACs (M)", "SynOps (M)", "SynOps ratio", "neuron updates (M)", "power proxy (M)"]
-    told = (
+    header = ["per image", "MACs (M)", "SynOps (M)", "SynOps ratio", "neuron updates (M)", "power proxy (M)"]
+    assumptions = (
         "MACs of an SNN are those of the layers that spikes do not drive. The SynOps ratio sets SynOps against the ANN "
         "MACs of the layers that spikes drive; the power proxy is SynOps + 10 x neuron updates; energy includes the "
         f"MACs. {assumed_costs(next(iter(experiment.results.values()))['cost'])}"
     )
-    sections = [told, table([*header, "energy (µJ)", "times the ANN's"], rows)]
+    sections = [assumptions, table([*header, "energy (µJ)", "times the ANN's"], rows)]
     spiking = [method for method in experiment.results if method != "ann"]
     if spiking:
         sections += [layer_table(spiking[0], experiment.results[spiking[0]]["cost"]["layers"])]
@@ -210,7 +215,7 @@ def cost_sections(experiment: Experiment) -> list[str]:
 
 
 def layer_table(method: str, layers: Sequence[Mapping[str, Any]]) -> str:
-    """Operations of each layer an image."""
+    """Operations of each layer per image."""
     rows = [
         [layer["layer"], layer["role"], number(layer["macs"] / MEGA, 3), number(layer["synops"] / MEGA, 3)]
         + [number(layer["spikes_per_neuron"], 2), f"{100 * layer['firing_rate']:.1f}"]
@@ -221,14 +226,14 @@ def layer_table(method: str, layers: Sequence[Mapping[str, Any]]) -> str:
         "role",
         "ANN MACs (M)",
         "SynOps (M)",
-        "spikes a neuron",
+        "spikes per neuron",
         "firing rate (%)",
     ]
     return table(header, rows, text_columns=2)
 
 
 def firing_table(experiment: Experiment, methods: Sequence[str]) -> str:
-    """Firing rates of every layer by every method: spikes a neuron and step, in %."""
+    """Firing rates of every layer by every method: spikes per neuron and step, in %."""
     rates = {
         method: {layer["layer"]: layer for layer in experiment.results[method]["cost"]["layers"]} for method in methods
     }
@@ -242,7 +247,7 @@ def firing_table(experiment: Experiment, methods: Sequence[str]) -> str:
 
 
 def run_sections(experiment: Experiment) -> list[str]:
-    """How the results came about: what all runs share is told once."""
+    """How the results came about; facts that all runs share appear once."""
     runs = {METHODS[method].label: run for method, run in experiment.runs.items()}
     facts = run_facts_by_row(runs)
     shared = {label: cells[0] for label, cells in facts.items() if len(set(cells)) == 1}
@@ -252,12 +257,12 @@ def run_sections(experiment: Experiment) -> list[str]:
     sections = [table(["", "all runs"], [[label, cell] for label, cell in shared.items() if label != "command"], 2)]
     if len(header) > 1:
         sections.append(table(header, own, text_columns=len(header)))
-    told = "\n".join(f"- {name}: {command}" for name, command in zip(runs, commands, strict=False))
-    return [*sections, told]
+    by_run = "\n".join(f"- {name}: {command}" for name, command in zip(runs, commands, strict=False))
+    return [*sections, by_run]
 
 
 def results_csv(experiment: Experiment) -> str:
-    """One row a method: its scores and the totals of its cost an image."""
+    """One row per method: its scores and the totals of its cost per image."""
     scores = ("mse",) if experiment.reconstruct else ("top1", "top5")
     header = ["method", "num_steps", *scores, "images", "epochs", "hours", *TOTALS]
     text = io.StringIO()
@@ -269,17 +274,17 @@ def results_csv(experiment: Experiment) -> str:
 
 
 def _remarks(experiment: Experiment) -> str:
-    """What the table of scores does not say."""
+    """Settings and limits that the table of scores does not show."""
     ptl, remarks = experiment.config.ptl, []
     if "ptl" in experiment.results:
-        told = [f"T_p = {ptl.patience}", f"thresholds at the {ptl.percentile:g}th percentile"]
-        if ptl.spread:
-            told.append("the first layer's spikes spread over the window")
+        settings = [f"T_p = {ptl.patience}", f"thresholds at the {ptl.percentile:g}th percentile"]
+        if ptl.encoding == "spread":
+            settings.append("the first layer's spikes spread over the window")
         if ptl.weight_bits:
-            told.append(f"weights and biases of {ptl.weight_bits} bits, a scale a {_scale(ptl.per_channel)}")
+            settings.append(f"weights and biases of {ptl.weight_bits} bits, one scale per {_scale(ptl.per_channel)}")
         if ptl.fan_in:
-            told.append(f"at most {ptl.fan_in} inputs a neuron")
-        remarks.append(f"PTL: {', '.join(told)}; its epochs and hours come on top of the ANN's.")
+            settings.append(f"at most {ptl.fan_in} inputs per neuron")
+        remarks.append(f"PTL: {', '.join(settings)}; its epochs and hours come on top of the ANN's.")
     given: dict[int, list[str]] = {}  # count -> methods
     for method, found in experiment.results.items():
         given.setdefault(found["images"], []).append(METHODS[method].label)
@@ -297,16 +302,3 @@ def _needed(path: Path, stage: str) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: not found; {stage} makes it")
     return read_json(path)
-
-
-def _history(path: Path, stage: str) -> list[dict[str, float]]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: not found; {stage} makes it")
-    with path.open(newline="", encoding="utf-8") as file:
-        try:
-            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-        except (TypeError, ValueError):
-            raise ValueError(f"{path}: a cell that is no number found; run {stage} again") from None
-    if not rows:
-        raise ValueError(f"{path}: no epoch found; run {stage} again")
-    return rows

@@ -1,4 +1,4 @@
-"""One training of an experiment: the ANN, its conversion, or a method compared. Each leaves a folder of its own."""
+"""One training of an experiment: the ANN, its conversion by PTL, or a baseline. Each writes a folder of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import logging
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -15,8 +16,9 @@ from torch import nn
 from spiking_tasnet.files import write_json
 from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning, stage_column, write_stages
 from spiking_tasnet.snn import Constraints, convert
-from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS
+from spiking_tasnet.snn.words import MAX_PACKED_STEPS
 from spiking_tasnet.training import BestState, claimed, fingerprint, fit, loader_faults, run_facts
+from spiking_tasnet.training.fit import TrainingFacts
 from spiking_tasnet.vision.config import Config, TrainConfig
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.deciding import deciding
@@ -29,29 +31,29 @@ THRESHOLD_BATCHES = 10  # that set the thresholds of conversions without trainin
 
 
 def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: Path | None = None) -> Path:
-    """Train or convert by one method; an interrupted run goes on.
+    """Train or convert by one method. An interrupted training is resumed.
 
     Args:
         method: of `METHODS`.
         config: the experiment.
         data_dir: what stage 0 made.
-        exp_dir: the result goes to `exp_dir/<method>`.
-        ann: the ANN that is converted, `exp_dir/ann/model.pt` by default.
+        exp_dir: gets the result in `exp_dir/<method>`.
+        ann: model file of the ANN to convert, by default `exp_dir/ann/model.pt`.
 
     Returns:
         The path of the model.
 
     Raises:
-        FileNotFoundError: no ANN where the method converts one, or stage 0 did not run.
-        ValueError: an unknown method; the ANN is another than the configuration says; the epochs did not suffice;
-            another training is at work in `exp_dir/<method>`, or was, with other settings, data or ANN.
+        FileNotFoundError: stage 0 did not run, or the method needs an ANN and there is none.
+        ValueError: the method is unknown; the ANN is not of the configured size; the epochs did not suffice for all
+            stages; another process trains in `exp_dir/<method>`, or one has trained there with other settings.
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r} found, one of {', '.join(METHODS)} expected")
     pl.seed_everything(config.seed, verbose=False)
     data = VisionData(data_dir, config.data, config.seed)
     out = exp_dir / method
-    arguments = dataclasses.asdict(config.model) | {
+    arguments: dict[str, Any] = dataclasses.asdict(config.model) | {
         "name": config.model.network,
         "image": list(data.corpus.image),
         "n_classes": len(data.corpus.classes),
@@ -62,13 +64,14 @@ def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: 
         network = _trained_ann(ann or exp_dir / "ann" / "model.pt", arguments)
         origin["ANN"] = fingerprint(network)
     else:
-        network = build_network(**arguments | {"image": data.corpus.image})
+        network = build_network(**arguments)
     with claimed(out, config, partial(deciding, method), origin):
-        facts = run_facts(config.seed) | {"train_images": len(data.train_index), "method": method}
+        facts = run_facts(config.seed).as_dict() | {"train_images": len(data.train_index), "method": method}
         if METHODS[method].trains:
-            facts |= _train(method, config, network, data, out)
+            facts |= dataclasses.asdict(_train(method, config, network, data, out))
         else:
-            facts |= _convert_only(method, config, network, data)
+            _convert_only(method, config, network, data)
+            facts["epochs"] = 0
         write_json(out / "run.json", facts, durable=True)
         save_model(out / "model.pt", network.eval(), arguments)
     logger.info("%s written", out / "model.pt")
@@ -76,24 +79,24 @@ def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: 
 
 
 def _data_fingerprint(data: VisionData) -> str:
-    """A digest of what is trained on, wherever it lies."""
+    """A digest of the training data that does not depend on its folder."""
     facts = dataclasses.asdict(data.corpus)
     del facts["folder"]
     return fingerprint(json.dumps(facts, sort_keys=True))
 
 
-def _trained_ann(path: Path, arguments: dict) -> nn.Module:
+def _trained_ann(path: Path, arguments: dict[str, Any]) -> nn.Module:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no trained ANN; run stage 1 (method ann) first")
     network = load_model(path)
-    fresh = build_network(**arguments | {"image": tuple(arguments["image"])})
+    fresh = build_network(**arguments)
     shapes = [{key: value.shape for key, value in net.named_parameters()} for net in (network, fresh)]
     if shapes[0] != shapes[1]:
         raise ValueError(f"{path}: an ANN of other sizes found than the configuration says; run stage 1 again")
     return network
 
 
-def _train(method: str, config: Config, network: nn.Module, data: VisionData, out: Path) -> dict[str, object]:
+def _train(method: str, config: Config, network: nn.Module, data: VisionData, out: Path) -> TrainingFacts:
     schedule: TrainConfig = {"ann": config.ann, "ptl": config.snn}.get(method, config.end_to_end)
     module = VisionModule(network.train(), schedule, reconstruct=config.model.reconstructs)
     ptl = ProgressiveTandemLearning(config.ptl, rate=module.rate_in_stage)
@@ -106,7 +109,7 @@ def _train(method: str, config: Config, network: nn.Module, data: VisionData, ou
         settings = config.ptl.settings(
             "tandem" if method == "tandem" else "surrogate",
             decay=config.baselines.lif_decay if method == "lif" else 1.0,
-            fold=config.baselines.pretrained,
+            folded=config.baselines.pretrained,
             constraints=Constraints(),
         )
         callbacks = [EndToEnd(settings), BestState()]
@@ -131,7 +134,7 @@ def _train(method: str, config: Config, network: nn.Module, data: VisionData, ou
     return facts
 
 
-def _convert_only(method: str, config: Config, network: nn.Module, data: VisionData) -> dict[str, object]:
+def _convert_only(method: str, config: Config, network: nn.Module, data: VisionData) -> None:
     with loader_faults():
         batches = [batch for batch, _ in zip(data.train_dataloader(), range(THRESHOLD_BATCHES), strict=False)]
 
@@ -150,4 +153,3 @@ def _convert_only(method: str, config: Config, network: nn.Module, data: VisionD
                 percentile=config.baselines.rate_percentile,
                 num_steps=MAX_PACKED_STEPS,
             )
-    return {"epochs": 0}

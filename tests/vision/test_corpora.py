@@ -153,7 +153,7 @@ def test_cifar_in_python_batches(tmp_path, cifar, monkeypatch):
 
 def test_bad_cifar_is_told(tmp_path, cifar):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="no cifar-10-batches-py, train/ .a folder a class. or train.tar.gz"):
+    with pytest.raises(FileNotFoundError, match="no cifar-10-batches-py, train/ .one folder per class. or"):
         prepare("cifar10", tmp_path / "empty", tmp_path / "data")
     other = write_folder(tmp_path / "classes", cifar, [f"class{n}" for n in range(10)])
     with pytest.raises(ValueError, match="classes class0, class1, .* found, airplane, automobile"):

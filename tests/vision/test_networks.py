@@ -8,7 +8,8 @@ from torch import nn
 
 import spiking_tasnet
 from spiking_tasnet.snn import ConvertibleLayer, convert, convertible_layers
-from spiking_tasnet.vision.networks import NETWORKS, VGG, build_network, load_model, save_model, strided
+from spiking_tasnet.vision.config import NETWORKS
+from spiking_tasnet.vision.networks import BUILDERS, VGG, build_network, load_model, save_model, strided
 
 
 def described(network, image):
@@ -92,7 +93,11 @@ def test_a_vgg_as_built_has_these_sizes():
     ]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_of_a_configuration_can_be_built():
+    assert NETWORKS == tuple(BUILDERS)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
 def test_every_layer_of_every_network_spikes_once_converted(name):
     torch.manual_seed(0)
     image = (1, 28, 28) if name in ("mnist_cnn", "autoencoder") else (3, 32, 32)
@@ -116,7 +121,7 @@ def test_width_and_dropout():
 
 def test_a_model_is_read_as_it_was_written(tmp_path):
     arguments = {"name": "mnist_cnn", "image": [1, 12, 12], "n_classes": 4, "width": 0.2, "dropout": 0.1}
-    network = build_network(**arguments | {"image": (1, 12, 12)})
+    network = build_network(**arguments)
     x = torch.rand(6, 1, 12, 12)
     with torch.no_grad():
         convert(network, lambda: network(x), num_steps=8)

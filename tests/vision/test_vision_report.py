@@ -95,7 +95,7 @@ def test_markdown_holds_the_results(classified):
     assert rows_of(text, "rate coding, steps")[0][1:] == ["32", "64", "80"]
     assert f"PTL names {100 * results['ptl']['top1']:.2f} % of the test images with N_s = 8" in text
 
-    cells = rows_of(text, "an image")[1]
+    cells = rows_of(text, "per image")[1]
     total = results["ptl"]["cost"]["total"]
     assert cells["PTL"][1:3] == [f"{total['synops'] / 1e6:.3f}", f"{total['synops_ratio']:.3f}"]
     assert cells["PTL"][5] == f"{total['snn_energy_j'] * 1e6:.2f}"
@@ -135,7 +135,7 @@ def test_reconstruction_is_judged_by_its_error(reconstructed):
     assert f"{ratio} times the ANN's" in text
     assert "MSE on the validation images" in text
     assert "Of the test images only 12 were given to ANN, PTL." in text
-    assert "weights and biases of 6 bits, a scale a layer, at most 50 inputs a neuron; its epochs" in text
+    assert "weights and biases of 6 bits, one scale per layer, at most 50 inputs per neuron; its epochs" in text
 
 
 def test_the_ann_alone_can_be_reported(copied):

@@ -66,7 +66,6 @@ class ChannelMeter:
     """
 
     def __init__(self, n_chan: int, rate: int):
-        """See the class."""
         self.n_chan, self.factor = n_chan, max(1, rate // LOW_RATE)
         # Hundreds of channels get shorter frames and windows, so that a block stays small.
         self.frame = max(1, min(round(FRAME_SECONDS * rate / self.factor), LARGEST_BLOCK // (n_chan * self.factor)))

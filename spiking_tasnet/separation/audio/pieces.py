@@ -23,7 +23,6 @@ class Pieces(io.RawIOBase):
     """
 
     def __init__(self, stream: BinaryIO, pieces: Sequence[Piece]):
-        """See the class."""
         self._stream, self._pieces, self._at = stream, [piece for piece in pieces if _size(piece)], 0
         self._ends = list(itertools.accumulate(map(_size, self._pieces)))
         self.error: BaseException | None = None

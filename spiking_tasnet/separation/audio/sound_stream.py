@@ -58,7 +58,6 @@ class SoundStream:
     """
 
     def __init__(self, path: str | os.PathLike):
-        """See the class."""
         self.path, self.n_read, self.problem = Path(path), 0, None
         self.n_stated: int | None = 0
         size = check_regular(self.path)

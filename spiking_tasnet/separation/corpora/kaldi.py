@@ -34,7 +34,7 @@ class Utterance:
         id: unique in its data folder.
         mixture: audio file, or the command that writes it.
         sources: the same of each talker; empty where a folder without references was asked for.
-        speakers: id of each talker, no two utterances sharing one where the folder does not tell.
+        talkers: id of each talker, no two utterances sharing one where the folder does not tell.
         genders: ``M``, ``F`` or ``?`` of each talker.
         noise: audio file of what the mixture holds besides the talkers; None for nothing.
     """
@@ -42,13 +42,13 @@ class Utterance:
     id: str
     mixture: Path | Pipe
     sources: tuple[Path | Pipe, ...]
-    speakers: tuple[str, ...]
+    talkers: tuple[str, ...]
     genders: tuple[str, ...]
     noise: Path | Pipe | None = None
 
     @property
     def group(self) -> str:
-        """``same`` or ``diff``: whether the talkers are of one sex; ``unknown`` if one is not known."""
+        """``same`` or ``diff``: whether the talkers are of one gender; ``unknown`` if one is not known."""
         if "?" in self.genders:
             return "unknown"
         return "same" if len(set(self.genders)) == 1 else "diff"
@@ -71,12 +71,12 @@ def write_data_dir(folder: str | os.PathLike, utterances: Sequence[Utterance]) -
     for utterance in utterances:
         _check(utterance)
     (folder / "wav.scp").unlink(missing_ok=True)
-    speakers = {utterance.id: "_".join(utterance.speakers) for utterance in utterances}
-    by_speakers: dict[str, list[str]] = {}
-    for utterance, pair in speakers.items():
-        by_speakers.setdefault(pair, []).append(utterance)
-    _write(folder / "utt2spk", speakers)
-    _write(folder / "spk2utt", {pair: " ".join(by_speakers[pair]) for pair in sorted(by_speakers)})
+    talkers = {utterance.id: "_".join(utterance.talkers) for utterance in utterances}
+    by_talkers: dict[str, list[str]] = {}
+    for utterance, pair in talkers.items():
+        by_talkers.setdefault(pair, []).append(utterance)
+    _write(folder / "utt2spk", talkers)
+    _write(folder / "spk2utt", {pair: " ".join(by_talkers[pair]) for pair in sorted(by_talkers)})
     _write(folder / "utt2genders", {utterance.id: " ".join(utterance.genders) for utterance in utterances})
     for place in range(len(utterances[0].sources)):
         _write(folder / f"spk{place + 1}.scp", {u.id: _named(u.sources[place], folder) for u in utterances})
@@ -114,13 +114,13 @@ def read_data_dir(
     noise = read_scp(folder / "noise1.scp", allow_pipes) if (folder / "noise1.scp").exists() else {}
     if noise:
         _check_same(folder, mixtures, noise, "noise1.scp")
-    speakers, genders = (_read_optional(folder, name, mixtures) for name in ("utt2spk", "utt2genders"))
+    talkers, genders = (_read_optional(folder, name, mixtures) for name in ("utt2spk", "utt2genders"))
     return [
         Utterance(
             id=utterance,
             mixture=mixture,
             sources=tuple(source[utterance] for source in sources),
-            speakers=_speakers(utterance, speakers.get(utterance, ""), len(sources)),
+            talkers=_talkers(utterance, talkers.get(utterance, ""), len(sources)),
             genders=_genders(folder, utterance, genders.get(utterance, ""), len(sources)),
             noise=noise.get(utterance),
         )
@@ -157,7 +157,7 @@ def _check_same(folder: Path, mixtures: dict, table: dict, name: str) -> None:
         )
 
 
-def _speakers(utterance: str, joined: str, n_src: int) -> tuple[str, ...]:
+def _talkers(utterance: str, joined: str, n_src: int) -> tuple[str, ...]:
     """Split talkers joined by `_`; ids that hold `_` themselves are told apart where all have as many.
 
     Talkers that cannot be told get names that no other utterance has: none of them is then taken for another's.
@@ -195,12 +195,12 @@ def _check(utterance: Utterance) -> None:
     if not utterance.id or any(character.isspace() for character in utterance.id):
         raise ValueError(f"utterance id {utterance.id!r} found, one without spaces expected")
     check_id(utterance.id)
-    for speaker in utterance.speakers:
-        if not speaker or "_" in speaker or any(character.isspace() for character in speaker):
-            raise ValueError(f"{utterance.id}: talker {speaker!r} found, an id without spaces and _ expected")
+    for talker in utterance.talkers:
+        if not talker or "_" in talker or any(character.isspace() for character in talker):
+            raise ValueError(f"{utterance.id}: talker {talker!r} found, an id without spaces and _ expected")
     if not set(utterance.genders) <= set(GENDERS):
         raise ValueError(f"{utterance.id}: genders {utterance.genders} found, M, F or ? expected")
-    if not len(utterance.sources) == len(utterance.speakers) == len(utterance.genders):
+    if not len(utterance.sources) == len(utterance.talkers) == len(utterance.genders):
         raise ValueError(f"{utterance.id}: a source, a talker and a gender for each voice expected")
 
 

@@ -29,7 +29,6 @@ class Corpus:
     """
 
     def __init__(self, root: str | os.PathLike):
-        """See the class."""
         self.root = Path(root)
 
     def find(self, name: str) -> Path | None:

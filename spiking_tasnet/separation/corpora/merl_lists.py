@@ -36,7 +36,7 @@ class MixLine:
         return "_".join(f"{PurePosixPath(path).stem}_{matlab_number(gain)}" for path, gain in words)
 
     @property
-    def speakers(self) -> tuple[str, ...]:
+    def talkers(self) -> tuple[str, ...]:
         """Talkers: the folders that hold the sources."""
         return tuple(PurePosixPath(path).parent.name for path in self.paths)
 
@@ -109,5 +109,5 @@ def _parse(text: str, number: int, where: str) -> MixLine:
         raise ValueError(f"{where} is {text.strip()!r}, gains from -{LARGEST_GAIN:g} to {LARGEST_GAIN:g} dB expected")
     line = MixLine(tuple(below_root(path, where) for path in words[0::2]), tuple(gains), number)
     check_mixture(line.name, where)
-    check_talkers(line.speakers, where)
+    check_talkers(line.talkers, where)
     return line

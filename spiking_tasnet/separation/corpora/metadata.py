@@ -35,7 +35,7 @@ class Row:
     number: int = field(default=0, compare=False)
 
     @property
-    def speakers(self) -> tuple[str, ...]:
+    def talkers(self) -> tuple[str, ...]:
         """LibriSpeech's talkers: `1089` of `test-clean/1089/134686/1089-134686-0000.flac`."""
         return tuple(PurePosixPath(path).stem.partition("-")[0] for path in self.paths[:2])
 
@@ -105,5 +105,5 @@ def _row(cells: Mapping[str, str | None], number: int, separator: str, where: st
             factors.append(factor)
     row = Row((cells["mixture_ID"] or "").strip(), tuple(paths), tuple(factors), number)
     check_mixture(row.name, where)
-    check_talkers(row.speakers, where)
+    check_talkers(row.talkers, where)
     return row

@@ -17,7 +17,7 @@ import numpy as np
 
 from spiking_tasnet.files import read_json, write_json, write_text
 from spiking_tasnet.separation.audio.formats import READ
-from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 from spiking_tasnet.separation.corpora.merl_lists import read_list
 from spiking_tasnet.separation.corpora.speech_cache import SpeechCache, write_cache
 
@@ -91,7 +91,7 @@ def build_talkers(spec: TalkersSpec, jobs: int | None = None) -> None:
     cache = SpeechCache(spec.data_dir / CACHE)
     talkers = {clip.talker for clip in cache.clips}
     logger.info("training: %d talkers, %d utterances, %.2f h", len(talkers), len(cache.clips), cache.hours)
-    build_mixtures(Mixtures(spec.talkers, lists, spec.data_dir, sample_rate=spec.sample_rate, subsets=HELD_OUT), jobs)
+    build_mixtures(MerlSpec(spec.talkers, lists, spec.data_dir, sample_rate=spec.sample_rate, subsets=HELD_OUT), jobs)
 
 
 def check_settings(spec: TalkersSpec) -> None:
@@ -110,7 +110,7 @@ def check_settings(spec: TalkersSpec) -> None:
         key = next(key for key in settings if found.get(key) != settings[key])
         raise ValueError(
             f"{spec.data_dir}: data of {key} {found.get(key)!r} found, {settings[key]!r} expected; "
-            "remove that folder or give another --data-dir"
+            "remove that folder or give another data folder"
         )
     write_json(path, settings)
 
