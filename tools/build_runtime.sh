@@ -7,7 +7,8 @@ out=${1:-.} compiler=${CC:-cc}
 mkdir -p "$out"
 for name in separator layer dense stn wav stn_separate; do
     # shellcheck disable=SC2086  # flags are several words
-    "$compiler" -std=gnu11 -fwrapv -ffp-contract=off -Wall -Wextra -Wno-unknown-pragmas -Wno-psabi ${CFLAGS:--O3 -march=native} \
+    "$compiler" -std=gnu11 -fwrapv -ffp-contract=off -Wall -Wextra -Wno-unknown-pragmas \
+        -Wno-psabi ${CFLAGS:--O3 -march=native} \
         -c "$sources/$name.c" -o "$out/$name.o"
 done
 (cd "$out" && ar rcs libseparator.a separator.o layer.o dense.o stn.o)
