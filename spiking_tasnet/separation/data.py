@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from spiking_tasnet.files import printable
 from spiking_tasnet.separation.audio.files import audio_length
+from spiking_tasnet.separation.audio.pipes import Pipe
 from spiking_tasnet.separation.config import DataConfig, MixingConfig
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.corpora.on_the_fly import MixedOnTheFly
@@ -96,12 +97,12 @@ class Segments(Dataset):
         elif self.training:
             offsets = [self._offset(item, random)] * len(items)
         sources = [
-            self._read(self.utterances[source].sources[place], start, self.lengths[source])
+            self._read(_file(self.utterances[source].sources[place]), start, self.lengths[source])
             for place, (source, start) in enumerate(zip(items, offsets, strict=True))
         ]
         mixture = np.sum(sources, axis=0)
         if utterance.noise:
-            mixture += self._read(utterance.noise, offsets[0], 0)
+            mixture += self._read(_file(utterance.noise), offsets[0], 0)
         return torch.from_numpy(mixture), torch.from_numpy(np.stack(sources))
 
     def _offset(self, item: int, random: np.random.Generator) -> int:
@@ -129,10 +130,17 @@ class Segments(Dataset):
         return np.pad(samples, (0, self.n_samples - len(samples)))
 
 
+def _file(source: Path | Pipe) -> Path:
+    """A source that can be read from any place on."""
+    if isinstance(source, Pipe):
+        raise ValueError(f"`{source}`: a command found, a sound file expected; run it once and name its output")
+    return source
+
+
 def _length(utterance: Utterance, sample_rate: int) -> int:
     """Samples of every source of a mixture, by their headers."""
     lengths = set()
-    for path in utterance.sources:
+    for path in map(_file, utterance.sources):
         try:
             n_samples, rate = audio_length(path)
         except (OSError, ValueError) as error:

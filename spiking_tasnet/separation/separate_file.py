@@ -81,17 +81,17 @@ def separate_file(
             progress(len(block) / rate)
         files.push(stream.finish())
         silent = files.finish()
-        report.seconds = files.n_samples / rate
+        report.seconds = seconds = files.n_samples / rate
     if silent and not recording.silent:
         names = " and ".join(printable(path.name) for path in silent)
         report.warnings.append(f"the recording is not silent, but {names} is; does the model fit?")
     report.outputs = [str(target) for target in targets]
     report.links = [link.as_dict() for link in stream.links]
-    report.real_time_factor = round((time.monotonic() - began) / report.seconds, 4)
-    costs, seconds = stream.costs
+    report.real_time_factor = round((time.monotonic() - began) / seconds, 4)
+    costs, counted = stream.costs
     spiking = [cost for cost in costs.values() if cost.neuron_updates]
     if spiking:
         neurons = sum(cost.neurons for cost in spiking)
         report.spikes_per_neuron = round(sum(cost.spikes_out for cost in spiking) / neurons, 4)
-        report.synops_per_second = round(total_cost(costs, seconds)["total"]["synops"])
+        report.synops_per_second = round(total_cost(costs, counted)["total"]["synops"])
     return report

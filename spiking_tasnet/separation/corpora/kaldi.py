@@ -80,8 +80,9 @@ def write_data_dir(folder: str | os.PathLike, utterances: Sequence[Utterance]) -
     _write(folder / "utt2genders", {utterance.id: " ".join(utterance.genders) for utterance in utterances})
     for place in range(len(utterances[0].sources)):
         _write(folder / f"spk{place + 1}.scp", {u.id: _named(u.sources[place], folder) for u in utterances})
-    if all(utterance.noise for utterance in utterances):
-        _write(folder / "noise1.scp", {utterance.id: _named(utterance.noise, folder) for utterance in utterances})
+    noise = {utterance.id: _named(utterance.noise, folder) for utterance in utterances if utterance.noise}
+    if len(noise) == len(utterances):
+        _write(folder / "noise1.scp", noise)
     else:
         (folder / "noise1.scp").unlink(missing_ok=True)
     _write(folder / "wav.scp", {utterance.id: _named(utterance.mixture, folder) for utterance in utterances})
@@ -185,8 +186,7 @@ def _named(source: Path | Pipe, folder: Path) -> str:
     """How an scp in `folder` names its audio."""
     if isinstance(source, Pipe):
         return str(source)
-    path, folder = os.path.abspath(source), os.path.abspath(folder)
-    around = Path(folder).parent
+    path, around = os.path.abspath(source), Path(os.path.abspath(folder)).parent
     beside = around != around.parent and Path(path).is_relative_to(around)
     return os.path.relpath(path, folder) if beside else path
 

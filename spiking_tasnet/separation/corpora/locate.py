@@ -47,8 +47,9 @@ class Corpus:
             FileNotFoundError: some are missing; the message counts them.
         """
         names = sorted(names)
-        files = {name: self.find(name) for name in names}
-        absent = [name for name in names if files[name] is None]
+        found = ((name, self.find(name)) for name in names)
+        files = {name: path for name, path in found if path is not None}
+        absent = [name for name in names if name not in files]
         if absent:
             raise FileNotFoundError(
                 f"{self.root}: {len(absent)} of {len(names)} files that the lists name are missing, the first is "

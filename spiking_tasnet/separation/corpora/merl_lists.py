@@ -102,8 +102,8 @@ def finite_number(word: str) -> float | None:
 
 def _parse(text: str, number: int, where: str) -> MixLine:
     words = text.split()
-    gains = [finite_number(word) for word in words[1::2]]
-    if len(words) < 4 or len(words) % 2 or None in gains:
+    gains = [gain for word in words[1::2] if (gain := finite_number(word)) is not None]
+    if len(words) < 4 or len(words) != 2 * len(gains):
         raise ValueError(f"{where} is {text.strip()!r}, `path gain path gain` expected")
     if max(map(abs, gains)) > LARGEST_GAIN:
         raise ValueError(f"{where} is {text.strip()!r}, gains from -{LARGEST_GAIN:g} to {LARGEST_GAIN:g} dB expected")

@@ -63,7 +63,7 @@ def _decimate(samples: np.ndarray, factor: int) -> np.ndarray:
 @cache
 def _block_filters(factor: int) -> np.ndarray:
     """The filter's taps (n_inputs, BLOCK), each output's `factor` inputs further down."""
-    taps = firwin(2 * PERIODS * factor + 1, 1 / factor, window=("kaiser", BETA))
+    taps = firwin(2 * PERIODS * factor + 1, 1 / factor, window=("kaiser", BETA))  # pyright: ignore[reportArgumentType]
     filters = np.zeros(((BLOCK - 1) * factor + len(taps), BLOCK))
     for output in range(BLOCK):
         filters[output * factor :, output][: len(taps)] = taps

@@ -53,7 +53,8 @@ class Task:
     def outputs(self) -> tuple[Path, ...]:
         """All files to write; the mixture comes last."""
         noise = (self.utterance.noise,) if self.utterance.noise else ()
-        return (*self.utterance.sources, *noise, *self.extras, self.utterance.mixture)
+        named = (*self.utterance.sources, *noise, *self.extras, self.utterance.mixture)
+        return tuple(path for path in named if isinstance(path, Path))  # a plan names no commands
 
     @property
     def is_done(self) -> bool:

@@ -218,7 +218,7 @@ def _draw_lines(pool: dict[str, list[str]], count: int, random: np.random.Genera
             return
         one, two = (talkers[index] for index in random.choice(len(talkers), 2, replace=False))
         pair = tuple(str(random.choice(pool[talker])) for talker in (one, two))
-        stems = tuple(Path(path).stem for path in pair)
+        stems = Path(pair[0]).stem, Path(pair[1]).stem
         if stems in taken:  # MERL names a mixture by the stems of its files
             continue
         taken.add(stems)

@@ -38,7 +38,8 @@ class Estimates:
     """
 
     def __init__(self, folder: str | os.PathLike, utterances: Sequence[Utterance], allow_pipes: bool = False):
-        self.folder, self.paths = Path(folder), {}
+        self.folder = Path(folder)
+        self.paths: dict[str, Sequence[Path | Pipe]] = {}
         if (self.folder / "spk1.scp").is_file():
             self._from_tables(utterances, allow_pipes)
         else:
@@ -58,7 +59,8 @@ class Estimates:
     def _from_names(self, utterances: Sequence[Utterance]) -> None:
         there = _files(self.folder)
         total = sum(len(utterance.sources) for utterance in utterances)
-        best, fewest = None, total + 1
+        best: dict[str, list[str]] = {}
+        fewest, first = total + 1, ""
         for pattern in (layout + suffix for suffix in SUFFIXES for layout in LAYOUTS):
             names = {utterance.id: _names(pattern, utterance) for utterance in utterances}
             missing = [name for some in names.values() for name in some if name not in there]

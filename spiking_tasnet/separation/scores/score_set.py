@@ -28,6 +28,7 @@ from spiking_tasnet.separation.scores.rows import SCORES, ScoreRow
 logger = logging.getLogger(__name__)
 SHOWN = 3  # mixtures named in a warning
 Source = Path | Pipe
+Item = tuple[Utterance, Sequence[Source] | None]  # a mixture and its estimates
 
 
 def read_sources(utterance: Utterance) -> tuple[np.ndarray, np.ndarray, int]:
@@ -101,7 +102,9 @@ def score_set(
     check_metrics(metrics)
     utterances = read_data_dir(data_dir, allow_pipes)
     estimates = None if est_dir is None else Estimates(est_dir, utterances, allow_pipes).paths
-    items = [(utterance, None if estimates is None else estimates[utterance.id]) for utterance in utterances]
+    items: list[Item] = [
+        (utterance, None if estimates is None else estimates[utterance.id]) for utterance in utterances
+    ]
     _check_rate(utterances[0], metrics)
     settings = {"metrics": columns(metrics), "version": __version__}
     with nullcontext() if keep is None else journal(Path(keep), settings) as kept:
@@ -123,7 +126,7 @@ def lost_mixtures(rows: Iterable[ScoreRow]) -> dict[str, str]:
 
 
 def _score_items(
-    items: list[tuple[Utterance, Sequence[Source] | None]],
+    items: list[Item],
     metrics: Sequence[str],
     jobs: int | None,
     kept: Journal | None,
@@ -154,7 +157,7 @@ def _score_items(
     return [rows[index] for index in range(len(items))]
 
 
-def _score_item(item: tuple[Utterance, Sequence[Source] | None], metrics: Sequence[str]) -> ScoreRow:
+def _score_item(item: Item, metrics: Sequence[str]) -> ScoreRow:
     try:
         return score_utterance(*item, metrics)
     except (OSError, ValueError) as error:

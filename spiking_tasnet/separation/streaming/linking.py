@@ -135,7 +135,7 @@ class Linker:
         best, margin = own, 0.0
         if speaks and self._known is not None and self.n_src > 1:
             scores = {order: likeness(self._known, heard, order) for order in itertools.permutations(own)}
-            best = max(scores, key=scores.get)
+            best = max(scores, key=lambda order: scores[order])
             if scores[best] - scores[own] < 2 * SWAP_MARGIN:
                 best = own
             margin = (scores.pop(best) - max(scores.values())) / 2

@@ -62,7 +62,7 @@ def voices(est_sources: np.ndarray, sample_rate: int) -> list[Voice]:
         dominant = active & (own > others * 10 ** (DOMINANT_DB / 10))
         frames = dominant if dominant.sum() >= FEWEST_FRAMES else active
         logarithm = np.log(mel + 1e-4 * mel.mean() + 1e-30)[:, frames]
-        cepstra = dct(logarithm, norm="ortho", axis=0)[1 : N_CEPSTRA + 1]
+        cepstra = np.asarray(dct(logarithm, norm="ortho", axis=0))[1 : N_CEPSTRA + 1]
         pitches = _pitches(source, sample_rate, np.flatnonzero(frames))
         log_f0 = float(np.median(np.log2(pitches))) if len(pitches) else 0.0
         count = int(frames.sum())
