@@ -34,7 +34,7 @@ class Segments(Dataset):
         utterances: of one data folder.
         segment: seconds.
         sample_rate: Hz.
-        training: random segments, one an utterance and epoch.
+        training: random segments, one per utterance and epoch.
         remix: training only: take the last source from another mixture of other talkers.
         seed: of all random choices.
 
@@ -65,7 +65,7 @@ class Segments(Dataset):
         ]
 
     def __len__(self) -> int:
-        """Number of segments an epoch."""
+        """Number of segments per epoch."""
         return len(self.keys)
 
     def contents(self) -> list[str]:
@@ -77,7 +77,7 @@ class Segments(Dataset):
 
     @property
     def talkers(self) -> set[str]:
-        """Who is heard."""
+        """All talkers."""
         return {talker for utterance in self.utterances for talker in utterance.talkers}
 
     @property
@@ -165,13 +165,13 @@ def _offsets(length: int, n_samples: int) -> list[int]:
 class SeparationData(pl.LightningDataModule):
     """Training and development segments of `<data_dir>/tr` and `<data_dir>/cv`.
 
-    Where stage 0 left a cache of talkers (`<data_dir>/talkers`) the training mixtures are made from it, on the fly.
+    If stage 0 left a cache of talkers (`<data_dir>/talkers`), training mixtures are made from it, on the fly.
 
     Args:
         data_dir: what stage 0 made.
         config: segments and batches.
         sample_rate: Hz.
-        batches_per_epoch: training batches an epoch; 0 for all.
+        batches_per_epoch: training batches per epoch; 0 for all.
         seed: of segments and order.
         mixing: how mixtures are drawn from a cache of talkers.
         n_src: talkers of such a mixture.

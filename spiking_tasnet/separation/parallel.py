@@ -1,4 +1,4 @@
-"""A function over many items on all cores, with progress; an item whose process dies does not take the others along."""
+"""Apply a function to many items on all cores, with progress; if a process dies, only its current item is lost."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def parallel_map(
     Args:
         function: picklable; an error it raises is raised here and ends the rest.
         items: its arguments.
-        jobs: processes; None for one a core, 1 stays in this process.
+        jobs: processes; None for one per core, 1 stays in this process.
         desc: what is being done, for the display.
         unit: one item, for the display.
         prepare: called once in each new process, e.g. to import what takes long.

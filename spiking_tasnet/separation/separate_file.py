@@ -1,4 +1,4 @@
-"""One recording separated into files, and what there is to report of it."""
+"""Separate one recording into files, and report on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spiking_tasnet.snn.energy import total_cost
 
 @dataclass
 class FileReport:
-    """What became of one recording.
+    """The outcome for one recording.
 
     Attributes:
         file: its path.
@@ -27,8 +27,8 @@ class FileReport:
         sample_rate: Hz, of input and outputs.
         real_time_factor: seconds spent per second of audio, reading and writing included.
         channel: used, ``mean`` or a number from 1.
-        spikes_per_neuron: in a window of N_s steps, mean over the spiking layers; None of the analog network, or if not
-            counted.
+        spikes_per_neuron: in a window of N_s steps, mean over the spiking layers; None for the analog network, or
+            if not counted.
         synops_per_second: synaptic operations per second of audio, likewise.
         links: where talkers were joined across a pause; see `Link`.
         warnings: sentences.

@@ -21,8 +21,8 @@ LARGEST_WAV = 2**32 - 2**16  # bytes that a WAV header can state; RF64 takes ove
 class SourceFiles:
     """Takes blocks of all sources, of any level, and writes one WAV file per source.
 
-    Which gain keeps all of them within full scale is known at the end only. Until then the blocks wait as 32-bit floats
-    in a file without a name beside the targets, which is gone when the process is, however it ends.
+    The gain that keeps all sources within full scale is known only at the end. Until then the blocks wait as 32-bit
+    floats in an unnamed file beside the targets, which disappears when the process ends.
 
     Args:
         targets: one file per source.

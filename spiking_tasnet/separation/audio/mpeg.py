@@ -1,8 +1,8 @@
 """MPEG audio (MP3) without a true frame count, made whole for libsndfile.
 
 libsndfile reads as many samples as the Xing or Info frame at the start counts. Where there is none it estimates from
-the first frames: a recording of variable bit rate loses up to most of its length without a word, and so do files that
-were joined. Here the frames are counted, and the count is put where libsndfile looks for it.
+the first frames: a recording of variable bit rate silently loses up to most of its length, and so do joined files.
+This module counts the frames and puts the count where libsndfile looks for it.
 """
 
 from __future__ import annotations

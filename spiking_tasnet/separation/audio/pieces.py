@@ -11,14 +11,14 @@ Piece = bytes | tuple[int, int]
 
 
 class Pieces(io.RawIOBase):
-    """Reads `pieces` one after the other. It never raises while read: a callback of C code could not pass it on.
+    """Reads `pieces` one after the other. Reading never raises, because C code that calls back could not pass it on.
 
     Args:
         stream: the file that pieces are taken from.
         pieces: bytes, or (start, stop) in `stream`.
 
     Attributes:
-        error: what reading raised first, or None; reading ended there.
+        error: the first error of reading, or None; reading ended there.
     """
 
     def __init__(self, stream: io.RawIOBase, pieces: Sequence[Piece]):

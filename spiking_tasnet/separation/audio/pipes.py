@@ -1,8 +1,8 @@
 """Audio that a command writes: `cmd |` in an scp of Kaldi, such as `sph2pipe -f wav x.wv1 |`.
 
 No shell sees the command: it is split into words, and words into programs at each `|`. Redirections, variables,
-substitutions and lists of commands are refused, so a line of a foreign scp runs the programs that it names and nothing
-else.
+substitutions and lists of commands are refused, so a line of somebody else's scp runs only the
+programs that it names.
 """
 
 from __future__ import annotations

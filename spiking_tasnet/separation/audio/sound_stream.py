@@ -1,4 +1,4 @@
-"""Samples of a sound file block by block, in flat memory, as many as there are, whatever its header says."""
+"""Read all samples of a sound file, whatever its header says, block by block in constant memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNKNOWN_FRAMES = 1 << 60  # libsndfile has 2**63 - 1 where a header gives no len
 
 
 class _Sound(soundfile.SoundFile):
-    """Only ever read onwards.
+    """A sound file that is only read forwards.
 
     soundfile seeks after every read of a file in which it may seek. That takes time, spoils MP3 (by 2e-3 of full
     scale) and fails at the end of a FLAC file that was cut.

@@ -1,4 +1,4 @@
-"""What a sound file that was read to its end lacks, and what else is odd about it, in plain sentences."""
+"""Judge a sound file that was read to its end: what is missing, and what else is odd, in plain sentences."""
 
 from __future__ import annotations
 

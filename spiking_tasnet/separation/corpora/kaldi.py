@@ -1,4 +1,4 @@
-"""Kaldi data folders of mixtures: one line an utterance, sorted, `<utt-id> <value>`.
+"""Kaldi data folders of mixtures: tables with one line per utterance, sorted, `<utt-id> <value>`.
 
 wav.scp             the mixture
 spk1.scp spk2.scp   the sources
@@ -34,7 +34,7 @@ class Utterance:
         id: unique in its data folder.
         mixture: audio file, or the command that writes it.
         sources: the same of each talker; empty where a folder without references was asked for.
-        talkers: id of each talker, no two utterances sharing one where the folder does not tell.
+        talkers: id of each talker; if the folder does not give them, no two utterances share one.
         genders: ``M``, ``F`` or ``?`` of each talker.
         noise: audio file of what the mixture holds besides the talkers; None for nothing.
     """
@@ -161,7 +161,7 @@ def _check_same(folder: Path, mixtures: dict, table: dict, name: str) -> None:
 def _talkers(utterance: str, joined: str, n_src: int) -> tuple[str, ...]:
     """Split talkers joined by `_`; ids that hold `_` themselves are told apart where all have as many.
 
-    Talkers that cannot be told get names that no other utterance has: none of them is then taken for another's.
+    Talkers that are not given get names that occur in no other utterance, so that none is taken for another's.
     """
     words = joined.split("_") if joined else []
     if n_src and words and len(words) % n_src == 0:

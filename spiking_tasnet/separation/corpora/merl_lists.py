@@ -1,4 +1,4 @@
-"""MERL's mixture lists: `path gain path gain` a line, gains in dB."""
+"""MERL's mixture lists: lines of `path gain path gain`, gains in dB."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def read_list(path: str | os.PathLike, limit: int = 0) -> list[MixLine]:
 
 
 def finite_number(word: str) -> float | None:
-    """The number that a word is; None if it is none, infinite or NaN."""
+    """Parse a finite number; None for anything else, infinity and NaN included."""
     try:
         value = float(word)
     except ValueError:

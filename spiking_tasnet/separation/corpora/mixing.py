@@ -1,4 +1,4 @@
-"""One mixture after MERL's procedure (wsj0-mix): level, gain, length, sum, one peak gain for mixture and sources."""
+"""Mix one mixture by MERL's procedure (wsj0-mix): level, gain, length, sum, one peak gain for mixture and sources."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def resample(samples: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
     """Resample (n_samples,) with the Kaiser-windowed polyphase filter that Matlab's resample uses too.
 
     Raises:
-        ValueError: the target rate is the higher one; speech cannot be given back what it lacks.
+        ValueError: the target rate is higher; resampling cannot restore missing frequencies.
     """
     if rate < target_rate:
         raise ValueError(f"{rate} Hz found, at least {target_rate} Hz expected; ask for a lower --sample-rate")

@@ -1,7 +1,7 @@
-"""Training mixtures made when they are needed: talkers, utterances, levels, speed, pauses and noise drawn per item.
+"""Training mixtures made on the fly: talkers, utterances, levels, speed, pauses and noise are drawn for each item.
 
-Every item is a function of seed, epoch and index alone, so a run that is interrupted goes on with the same mixtures,
-whatever the number of loader processes.
+Every item is a function of seed, epoch and index alone, so an interrupted run continues with the same mixtures,
+for any number of loader processes.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class MixedOnTheFly(Dataset):
 
     @property
     def talkers(self) -> set[str]:
-        """Who is heard."""
+        """All talkers."""
         return set(self.by_talker)
 
     @property

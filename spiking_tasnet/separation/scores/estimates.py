@@ -1,4 +1,4 @@
-"""Separated audio of any system, as it lies in a folder, brought to the length of its mixture."""
+"""Find and read the separated audio of any system, and bring it to the length of its mixture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REMEDY = "run stage 3 (separate) again"
 
 
 class Estimates:
-    """Where the separated sources of a data folder's mixtures lie.
+    """The files of the separated sources of a data folder's mixtures.
 
     Known are `s1/<utt>.wav`, which stage 3 writes, and the other `LAYOUTS` and `SUFFIXES`; `spk1.scp`, `spk2.scp`, as
     ESPnet writes them. The first of them that has most of the files is taken for all.
@@ -83,7 +83,7 @@ def read_estimates(paths: Sequence[Path | Pipe], n_samples: int, sample_rate: in
     is taken if all are alike.
 
     Args:
-        paths: one a source.
+        paths: one per source.
         n_samples: of the mixture.
         sample_rate: of the mixture, Hz.
 

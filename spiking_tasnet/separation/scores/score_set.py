@@ -1,4 +1,4 @@
-"""Score a folder of separations against a Kaldi data folder, on all cores, one CSV line a mixture (stage 4).
+"""Stage 4: score a folder of separations against a Kaldi data folder, on all cores, one CSV line per mixture.
 
 A mixture that cannot be scored has empty cells and does not stop the others; rows are kept as they are made.
 """
@@ -90,7 +90,7 @@ def score_set(
         data_dir: Kaldi data folder.
         est_dir: folder of estimates, see `Estimates`; None scores the mixture itself.
         metrics: some of `METRICS`.
-        jobs: processes; None for one a core.
+        jobs: processes; None for one per core.
         keep: a file that keeps the rows as they are made. A later call takes from it the rows of the same metrics whose
             audio files are the same (path, size, time of change), and makes only the others.
         allow_pipes: run the commands of an scp.
@@ -121,7 +121,7 @@ def score_set(
 
 
 def lost_mixtures(rows: Iterable[ScoreRow]) -> dict[str, str]:
-    """Mixtures at which a process died or ran out of memory: what to say of each."""
+    """Mixtures at which a process died or ran out of memory, each with the reason."""
     return {row.utt: row.problem for row in rows if row.lost}
 
 
@@ -175,7 +175,7 @@ def _flat(row: ScoreRow) -> dict[str, Any]:
 
 
 def _fingerprints(utterance: Utterance, paths: Sequence[Source] | None) -> list[Any]:
-    """What tells that a row must be made again."""
+    """Identify the state of all audio that a row depends on."""
     files = [utterance.mixture, *utterance.sources, *(paths or ())]
     return [str(file) if isinstance(file, Pipe) else fingerprint(file) for file in files]
 

@@ -1,4 +1,4 @@
-"""Change of sample rate, block by block, without delay and at a bounded cost for any two rates."""
+"""Change the sample rate block by block, without delay and at a bounded cost for any two rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Offset and rumble below some 20 Hz, which no training mixture has, removed before the network."""
+"""Remove offset and rumble below about 20 Hz, which no training mixture has, before the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a voice sounds like: a few numbers by which two talkers are told apart, from their separated speech."""
+"""Describe a voice by a few numbers that distinguish two talkers, from their separated speech."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def voices(est_sources: np.ndarray, sample_rate: int) -> list[Voice]:
 
 
 def likeness(known: list[Voice], heard: list[Voice], permutation: tuple[int, ...]) -> float:
-    """How well `heard`, in the order of `permutation`, fits `known`: -1 to 1, of two talkers a cosine.
+    """How well `heard`, in the order of `permutation`, fits `known`: -1 to 1; for two talkers it is a cosine.
 
     Talkers in one recording share room and microphone, so what counts is how they differ from each other.
     """
