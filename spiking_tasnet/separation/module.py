@@ -118,6 +118,19 @@ class SeparationModule(pl.LightningModule):
         return max(0.0, min(1.0, rise, fall))
 
 
+class Float32Loss(PITLossWrapper):
+    """A permutation-invariant loss in float32, also inside a bfloat16 training.
+
+    Autocast would round the inner products and the loss to 8 bits: 0.03 dB at 6 dB, and far more in the gradient of a
+    segment at 20 dB, whose error energy is a small difference of such products.
+    """
+
+    def forward(self, est_targets: Tensor, targets: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Asteroid's arguments and results."""
+        with torch.autocast(est_targets.device.type, enabled=False):
+            return super().forward(est_targets.float(), targets.float(), *args, **kwargs)
+
+
 def pit_si_sdr(cap_db: float = 0.0) -> PITLossWrapper:
     """Negative SI-SDR in dB of zero-mean signals, of the best permutation, averaged over the batch.
 
@@ -129,8 +142,8 @@ def pit_si_sdr(cap_db: float = 0.0) -> PITLossWrapper:
         the order of the sources.
     """
     if not cap_db:
-        return PITLossWrapper(pairwise_neg_sisdr, pit_from="pw_mtx")
-    return PITLossWrapper(lambda est, ref: capped_neg_si_sdr(est, ref, cap_db), pit_from="pw_mtx")
+        return Float32Loss(pairwise_neg_sisdr, pit_from="pw_mtx")
+    return Float32Loss(lambda est, ref: capped_neg_si_sdr(est, ref, cap_db), pit_from="pw_mtx")
 
 
 def capped_neg_si_sdr(est_sources: Tensor, sources: Tensor, cap_db: float) -> Tensor:
