@@ -99,6 +99,11 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if value is None:
             return None
         kind = next(option for option in typing.get_args(kind) if option is not type(None))
+    if typing.get_origin(kind) is typing.Literal:
+        if value not in typing.get_args(kind):
+            options = ", ".join(map(str, typing.get_args(kind)))
+            raise ValueError(f"{where}: {reprlib.repr(value)} found, one of {options} expected")
+        return value
     if kind is float:
         value = _number(value)
     if type(value) is not kind:

@@ -17,6 +17,7 @@ from spiking_tasnet.separation.config import DataConfig, MixingConfig
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.corpora.on_the_fly import MixedOnTheFly
 from spiking_tasnet.separation.corpora.speech_cache import TABLE, SpeechCache
+from spiking_tasnet.training.loaders import Loader
 from spiking_tasnet.training.sampler import EpochSampler
 
 
@@ -216,7 +217,7 @@ class SeparationData(pl.LightningDataModule):
 
     def _loader(self, segments: Segments | MixedOnTheFly, n_keys: int) -> DataLoader:
         sampler = EpochSampler(len(segments), n_keys, shuffle=segments.training, seed=self.seed)
-        return DataLoader(
+        return Loader(
             segments,
             batch_size=self.config.batch_size,
             sampler=sampler,

@@ -96,7 +96,7 @@ class TasNet(nn.Module):
     @property
     def is_spiking(self) -> bool:
         """Whether any layer spikes."""
-        return any(layer.role != "analog" for layer in convertible_layers(self).values())
+        return any(layer.is_converted for layer in convertible_layers(self).values())
 
     @property
     def receptive_field(self) -> int:

@@ -16,7 +16,7 @@ from torch import nn
 from spiking_tasnet.files import write_json
 from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning, stage_column, write_stages
 from spiking_tasnet.snn import Constraints, convert
-from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS
+from spiking_tasnet.snn.words import MAX_PACKED_STEPS
 from spiking_tasnet.training import BestState, claimed, fingerprint, fit, loader_faults, run_facts
 from spiking_tasnet.training.fit import TrainingFacts
 from spiking_tasnet.vision.config import Config, TrainConfig
@@ -109,7 +109,7 @@ def _train(method: str, config: Config, network: nn.Module, data: VisionData, ou
         settings = config.ptl.settings(
             "tandem" if method == "tandem" else "surrogate",
             decay=config.baselines.lif_decay if method == "lif" else 1.0,
-            fold=config.baselines.pretrained,
+            folded=config.baselines.pretrained,
             constraints=Constraints(),
         )
         callbacks = [EndToEnd(settings), BestState()]

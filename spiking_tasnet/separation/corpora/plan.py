@@ -13,6 +13,7 @@ from typing import Any
 
 from spiking_tasnet.files import read_json, remove_leftovers, write_json
 from spiking_tasnet.lock import held
+from spiking_tasnet.parameters import differing
 from spiking_tasnet.separation.corpora.census import readable_seconds
 from spiking_tasnet.separation.corpora.kaldi import Utterance, write_data_dir
 from spiking_tasnet.separation.corpora.unmixed import Unmixed, attempt, refuse
@@ -148,11 +149,11 @@ def is_whole(path: Path) -> bool:
 def _check_settings(plan: Plan) -> None:
     """Keep mixtures of different settings apart: their names are the same."""
     path, settings = plan.audio_dir / "mixed_from.json", plan.settings
-    if path.exists() and (found := read_json(path)) != settings:
-        found = found if isinstance(found, dict) else {}
-        differs = next(key for key in {**settings, **found} if found.get(key) != settings.get(key))
+    found = read_json(path) if path.exists() else settings
+    if differs := differing(found if isinstance(found, dict) else {}, settings):
+        key, there, here = differs[0]
         raise ValueError(
-            f"{plan.audio_dir}: mixtures of {differs} {found.get(differs)} found, {settings.get(differs)} expected; "
+            f"{plan.audio_dir}: mixtures of {key} {there} found, {here} expected; "
             "remove that folder or give another data folder"
         )
     remove_leftovers(plan.audio_dir)
