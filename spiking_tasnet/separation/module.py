@@ -124,8 +124,8 @@ class SeparationModule(pl.LightningModule):
 def full_precision(x: Tensor) -> torch.autocast:
     """Context in which inner products of float32 stay float32.
 
-    In bfloat16 those of an estimate and its source have three digits, too few for their difference of energies: an error
-    of -20 dB would be lost.
+    In bfloat16 those of an estimate and its source have two to three digits, too few for the difference of energies
+    that an SI-SDR of 20 dB is.
     """
     return torch.autocast(x.device.type, enabled=False)
 
