@@ -52,8 +52,7 @@ class SeparationModule(pl.LightningModule):
         ):
             masks, encoded = self.network.masks(mixture)
         est_sources = self.network.decode(masks, encoded, mixture.shape[-1])
-        with full_precision(mixture):
-            loss = self.capped_loss(est_sources.float(), sources)
+        loss = self.capped_loss(est_sources, sources)
         if spikes:
             loss = loss + config.spike_penalty * spikes_per_neuron(spikes)
         if activities:
@@ -74,9 +73,7 @@ class SeparationModule(pl.LightningModule):
         """Log the loss of one batch."""
         mixture, sources = batch
         with trained_spikes(self.network) if self.config.spike_penalty else nullcontext([]) as spikes:
-            est_sources = self(mixture)
-        with full_precision(mixture):
-            loss = self.loss(est_sources, sources)
+            loss = self.loss(self(mixture), sources)
         self.log("val_loss", loss, prog_bar=True, batch_size=len(mixture), sync_dist=True)
         if self.config.spike_penalty:
             priced = loss + self.config.spike_penalty * spikes_per_neuron(spikes)
@@ -121,13 +118,17 @@ class SeparationModule(pl.LightningModule):
         return max(0.0, min(1.0, rise, fall))
 
 
-def full_precision(x: Tensor) -> torch.autocast:
-    """Context in which inner products of float32 stay float32.
+class Float32Loss(PITLossWrapper):
+    """A permutation-invariant loss in float32, also inside a bfloat16 training.
 
-    In bfloat16 those of an estimate and its source have two to three digits, too few for the difference of energies
-    that an SI-SDR of 20 dB is.
+    Autocast would round the inner products and the loss to 8 bits: 0.03 dB at 6 dB, and far more in the gradient of a
+    segment at 20 dB, whose error energy is a small difference of such products.
     """
-    return torch.autocast(x.device.type, enabled=False)
+
+    def forward(self, est_targets: Tensor, targets: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Asteroid's arguments and results."""
+        with torch.autocast(est_targets.device.type, enabled=False):
+            return super().forward(est_targets.float(), targets.float(), *args, **kwargs)
 
 
 def pit_si_sdr(cap_db: float = 0.0) -> PITLossWrapper:
@@ -141,8 +142,8 @@ def pit_si_sdr(cap_db: float = 0.0) -> PITLossWrapper:
         the order of the sources.
     """
     if not cap_db:
-        return PITLossWrapper(pairwise_neg_sisdr, pit_from="pw_mtx")
-    return PITLossWrapper(lambda est, ref: capped_neg_si_sdr(est, ref, cap_db), pit_from="pw_mtx")
+        return Float32Loss(pairwise_neg_sisdr, pit_from="pw_mtx")
+    return Float32Loss(lambda est, ref: capped_neg_si_sdr(est, ref, cap_db), pit_from="pw_mtx")
 
 
 def capped_neg_si_sdr(est_sources: Tensor, sources: Tensor, cap_db: float) -> Tensor:
