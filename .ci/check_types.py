@@ -26,7 +26,6 @@ PACKAGE = "spiking_tasnet"
 ALLOWED = {
     ".": 3,
     "cli": 11,
-    "ptl": 21,
     "separation": 98,
     "snn": 129,
 }

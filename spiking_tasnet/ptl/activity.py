@@ -44,8 +44,8 @@ class _Activity(torch.autograd.Function):
         return mean / rms
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        x, mean, rms = ctx.saved_tensors
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        (grad,), (x, mean, rms) = grad_outputs, ctx.saved_tensors
         scale = grad / (x.numel() * rms)
         return torch.mul(x, -scale * mean / rms**2).add_(scale)
 

@@ -55,11 +55,13 @@ class FrozenCache:
         if len(missing) < len(self._keys):
             if not missing:
                 return self._leave(layer, _nothing(layer, x.device))
-            x = x[torch.tensor(missing, device=x.device)]
-        return self._leave(layer, layer.run_role(x))
+            x = _items(x, torch.tensor(missing, device=x.device))
+        return self._leave(layer, _simulated(layer, x))
 
-    def _later(self, layer: ConvertibleLayer, x: Spikes) -> Spikes:
-        return self._leave(layer, x if x.shape[0] == 0 else layer.run_role(x))
+    def _later(self, layer: ConvertibleLayer, x: Tensor | Spikes) -> Spikes:
+        if isinstance(x, Spikes) and x.shape[0] == 0:  # every item of the batch is kept: nothing to simulate
+            return self._leave(layer, x)
+        return self._leave(layer, _simulated(layer, x))
 
     def _leave(self, layer: ConvertibleLayer, fired: Spikes) -> Spikes:
         """Behind the last frozen layer: keep what is new, put the batch together again."""
@@ -73,6 +75,16 @@ class FrozenCache:
                 self._kept[key] = words.detach().to("cpu", copy=True, memory_format=torch.preserve_format)
                 self.used += words.numel() * words.element_size()
         return Spikes(None, torch.stack(rows), layer.spike_amplitude, layer.num_steps)
+
+
+def _simulated(layer: ConvertibleLayer, x: Tensor | Spikes) -> Spikes:
+    fired = layer.run_role(x)
+    assert isinstance(fired, Spikes)  # what reads out is never below the layer of a stage
+    return fired
+
+
+def _items(x: Tensor | Spikes, index: Tensor) -> Tensor | Spikes:
+    return Spikes(None, x.code[index], x.threshold, x.num_steps) if isinstance(x, Spikes) else x[index]
 
 
 def _rows(x: Tensor | Spikes) -> list:

@@ -52,7 +52,7 @@ class SeparationModule(pl.LightningModule):
         ):
             masks, encoded = self.network.masks(mixture)
         est_sources = self.network.decode(masks, encoded, mixture.shape[-1])
-        loss = self.capped_loss(est_sources, sources)
+        loss = self.capped_loss(est_sources.float(), sources)
         if spikes:
             loss = loss + config.spike_penalty * spikes_per_neuron(spikes)
         if activities:
