@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from asteroid.losses import PITLossWrapper, pairwise_neg_sisdr
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
@@ -84,7 +85,7 @@ class SeparationModule(pl.LightningModule):
         """The logged loss that chooses the best state: with the price on spikes, where there is one."""
         return "val_priced_loss" if self.config.spike_penalty else "val_loss"
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam or Muon on what is not frozen, with the schedule of the configuration."""
         optimizer = self._optimizer()
         if self.config.schedule == "cosine":

@@ -1,7 +1,7 @@
-"""Separation of a recording of any length, block by block, in flat memory.
+"""Separate a recording of any length, block by block, in constant memory.
 
-Each stage has `push(rows) -> rows` and `finish() -> rows`: what goes in comes out in the same order, later, and the
-number of samples is kept. Rows are float32, `(n_rows, n_samples)`.
+Each stage has `push(rows) -> rows` and `finish() -> rows`: as many samples come out as went in, in the same
+order, later. Rows are float32, `(n_rows, n_samples)`.
 
 fifo        samples between two stages
 resampling  any rate to the network's and back

@@ -1,4 +1,4 @@
-"""All stages in a row: blocks of a recording in, as many samples of each talker out."""
+"""All stages in a row: blocks of a recording go in, and as many samples of each talker come out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_SECONDS = 1.0  # taken in at once, so that a long block needs no more memor
 
 
 class SeparationStream:
-    """Separates one recording that comes in blocks of any sizes; the result does not depend on them.
+    """Separates one recording that comes in blocks of any size; the result does not depend on the sizes.
 
     Up to a minute is held back: a window, half a minute over which levels are fitted, and a piece whose voices are
     compared. Memory does not grow with the recording.
