@@ -41,7 +41,7 @@ COMMANDS = {
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Build the parser; only the module of `command` is imported, so `--help` stays quick."""
-    parser = argparse.ArgumentParser(prog="spiking-tasnet", description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(prog="spiking-tasnet", description=(__doc__ or "").split(":")[0])
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, help_text) in COMMANDS.items():

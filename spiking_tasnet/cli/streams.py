@@ -7,7 +7,8 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from typing import IO, Any
+from io import TextIOWrapper
+from typing import IO, Any, cast
 
 from spiking_tasnet.descriptors import hold_standard_streams
 
@@ -29,17 +30,10 @@ class Lenient:
         """Write what can be written."""
         if self.stream is not None and self.fault is None:
             try:
-                self._write(text)
+                _write(self.stream, text)
             except (OSError, ValueError) as error:  # the latter of a stream closed meanwhile
                 self.fault = error
         return len(text)
-
-    def _write(self, text: str) -> None:
-        try:
-            self.stream.write(text)
-        except UnicodeEncodeError:
-            encoding = self.stream.encoding or "ascii"
-            self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def flush(self) -> None:
         """Flush what can be flushed."""
@@ -77,16 +71,25 @@ def lenient_streams() -> Iterator[Lenient]:
     before = sys.stdout, sys.stderr
     for stream in before:
         with contextlib.suppress(AttributeError, ValueError):  # bytes that are no text, in a name, are escaped too
-            stream.reconfigure(errors="backslashreplace")
+            cast(TextIOWrapper, stream).reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = Lenient(before[0]), Lenient(before[1])
     try:
         yield sys.stdout
     finally:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-            if stream.fault is not None:
+            if stream.stream is not None and stream.fault is not None:
                 silence(stream.stream)
         sys.stdout, sys.stderr = before
+
+
+def _write(stream: IO[str], text: str) -> None:
+    """Write text; what the stream's encoding lacks is escaped."""
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def silence(stream: IO[str]) -> None:
