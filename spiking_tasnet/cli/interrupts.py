@@ -27,7 +27,7 @@ class Interrupts:
         self.name = name
         self.received: int | None = None
         self._loading = False
-        self._before: dict[int, Any] = {}  # number -> handler
+        self._before: dict[int, Any] = {}  # handlers by signal
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():

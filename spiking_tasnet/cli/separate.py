@@ -204,7 +204,7 @@ def _write_reports(target: str | None, reports: list[FileReport]) -> bool:
     records = [report.as_dict() for report in reports]
     if target == "-":
         return say(json.dumps(records, indent=2))
-    if not target:
+    if target is None:
         return True
     try:
         write_json(target, records)

@@ -7,8 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from io import TextIOWrapper
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from spiking_tasnet.descriptors import hold_standard_streams
 
@@ -24,16 +23,24 @@ class Lenient:
     """
 
     def __init__(self, stream: IO[str] | None):
-        self.stream, self.fault = stream, None
+        self.stream = stream
+        self.fault: Exception | None = None
 
     def write(self, text: str) -> int:
         """Write what can be written."""
         if self.stream is not None and self.fault is None:
             try:
-                _write(self.stream, text)
+                self._write(self.stream, text)
             except (OSError, ValueError) as error:  # the latter of a stream closed meanwhile
                 self.fault = error
         return len(text)
+
+    def _write(self, stream: IO[str], text: str) -> None:
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            encoding = getattr(stream, "encoding", None) or "ascii"
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def flush(self) -> None:
         """Flush what can be flushed."""
@@ -71,25 +78,17 @@ def lenient_streams() -> Iterator[Lenient]:
     before = sys.stdout, sys.stderr
     for stream in before:
         with contextlib.suppress(AttributeError, ValueError):  # bytes that are no text, in a name, are escaped too
-            cast(TextIOWrapper, stream).reconfigure(errors="backslashreplace")
-    sys.stdout, sys.stderr = Lenient(before[0]), Lenient(before[1])
+            getattr(stream, "reconfigure")(errors="backslashreplace")  # noqa: B009
+    stdout, stderr = Lenient(before[0]), Lenient(before[1])
+    sys.stdout, sys.stderr = stdout, stderr  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        yield sys.stdout
+        yield stdout
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            if stream.stream is not None and stream.fault is not None:
-                silence(stream.stream)
+        for lenient in (stdout, stderr):
+            lenient.flush()
+            if lenient.fault is not None and lenient.stream is not None:
+                silence(lenient.stream)
         sys.stdout, sys.stderr = before
-
-
-def _write(stream: IO[str], text: str) -> None:
-    """Write text; what the stream's encoding lacks is escaped."""
-    try:
-        stream.write(text)
-    except UnicodeEncodeError:
-        encoding = getattr(stream, "encoding", None) or "ascii"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def silence(stream: IO[str]) -> None:
