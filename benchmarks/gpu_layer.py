@@ -21,10 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spiking_tasnet.snn.kernels import fused, reference
-from spiking_tasnet.snn.kernels.geometry import FRACTION_BITS
+from spiking_tasnet.snn.kernels import FRACTION_BITS, Neurons, fused, reference
 from spiking_tasnet.snn.neuron import integrate_and_fire
-from spiking_tasnet.snn.spikes import Spikes, count_bits, pack
+from spiking_tasnet.snn.words import count_bits, pack, unpack_step
 
 SHEET = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # FLOP/s, dense half precision, of the SXM boards
 
@@ -33,11 +32,13 @@ class Layer(NamedTuple):
     """One spiking layer and its input; fields as the arguments of `reference.simulate`."""
 
     operator: nn.Conv1d
-    spikes: Spikes
-    weight: Tensor
-    current: Tensor
-    threshold: Tensor
-    v_init: float
+    code: Tensor
+    num_steps: int
+    neurons: Neurons
+
+    def train(self) -> Tensor:
+        """The input as a dense train, (num_steps, batch, chan, n_frames)."""
+        return torch.stack([unpack_step(self.code, step) for step in range(self.num_steps)])
 
 
 def layer(args: argparse.Namespace, device: str) -> Layer:
@@ -48,20 +49,20 @@ def layer(args: argparse.Namespace, device: str) -> Layer:
     words = torch.zeros(args.batch, args.frames, args.chan, dtype=torch.int32, device=device)
     for step in range(args.num_steps):  # a step at a time: no dense train
         words |= (torch.rand(words.shape, device=device) < args.spikes / args.num_steps).int() << step
-    spikes = Spikes(None, words.movedim(-1, 1), torch.full((1,), 1 / args.num_steps, device=device), args.num_steps)
+    code = words.movedim(-1, 1)
     with torch.no_grad():
-        activation = operator(count_bits(spikes.code) / args.num_steps).relu().flatten()
+        activation = operator(count_bits(code) / args.num_steps).relu().flatten()
     act_max = activation.kthvalue(max(1, int(0.999 * activation.numel()))).values
     threshold = (act_max / args.num_steps).expand(args.chan).contiguous()
     weight = (operator.weight / args.num_steps).detach()
-    return Layer(operator, spikes, weight, operator.bias.detach() / args.num_steps, threshold, 0.0)
+    return Layer(operator, code, args.num_steps, Neurons(weight, operator.bias.detach() / args.num_steps, threshold))
 
 
-def folded(operator: nn.Conv1d, spikes: Spikes, weight: Tensor, current: Tensor, threshold: Tensor, v: float) -> Tensor:
+def folded(made: Layer) -> Tensor:
     """The unfused path: all steps folded into the batch of one convolution, then the scan over the currents."""
-    train = torch.stack([spikes.step(step) for step in range(spikes.num_steps)])
+    operator, train, (weight, current, threshold, v_init) = made.operator, made.train(), made.neurons
     z = F.conv1d(train.flatten(0, 1), weight, current, padding=operator.padding, dilation=operator.dilation)
-    return pack(integrate_and_fire(z.view(*train.shape[:2], *z.shape[1:]), threshold.view(-1, 1), v)[0])
+    return pack(integrate_and_fire(z.view(*train.shape[:2], *z.shape[1:]), threshold.view(-1, 1), v_init)[0])
 
 
 def spikingjelly(made: Layer, backend: str) -> Callable[[], Tensor]:
@@ -77,11 +78,11 @@ def spikingjelly(made: Layer, backend: str) -> Callable[[], Tensor]:
     operator = made.operator
     size = operator.in_channels, operator.out_channels, operator.kernel_size[0]
     convolution = layers.Conv1d(*size, padding=operator.padding[0], dilation=operator.dilation[0], step_mode="m")
-    convolution = convolution.to(made.weight.device).requires_grad_(False)
-    convolution.weight.copy_(made.weight)
-    convolution.bias.copy_(made.current)
-    fire = neurons.IFNode(float(made.threshold[0]), None, step_mode="m", backend=backend)
-    train = torch.stack([made.spikes.step(step) for step in range(made.spikes.num_steps)])
+    convolution = convolution.to(made.neurons.weight.device).requires_grad_(False)
+    convolution.weight.copy_(made.neurons.weight)
+    convolution.bias.copy_(made.neurons.current)
+    fire = neurons.IFNode(float(made.neurons.threshold[0]), None, step_mode="m", backend=backend)
+    train = made.train()
 
     def run() -> Tensor:
         functional.reset_net(fire)
@@ -114,7 +115,7 @@ def peak_bytes(run: Callable[[], object]) -> int:
 
 def ways(made: Layer) -> dict[str, Callable[[], Tensor]]:
     """What is timed: the ANN's layer first, then the simulations."""
-    operator, value = made.operator, count_bits(made.spikes.code) / made.spikes.num_steps
+    operator, value = made.operator, count_bits(made.code) / made.num_steps
     half, half_value = copy.deepcopy(operator).half(), value.half()
     integers = quantised(made)
     runs = {
@@ -123,7 +124,7 @@ def ways(made: Layer) -> dict[str, Callable[[], Tensor]]:
         "fused": lambda: fused.simulate(*made),
         "fused int8": lambda: fused.simulate(*integers),
         "reference": lambda: reference.simulate(*made),
-        "folded": lambda: folded(*made),
+        "folded": lambda: folded(made),
     }
     for backend in ("cupy", "triton"):
         try:
@@ -144,7 +145,7 @@ def report(made: Layer, rounds: int) -> None:
     """Time, share of the peak and memory of every way, a line each."""
     operator, runs = made.operator, ways(made)
     neurons = runs["ANN float32"]().numel()
-    useful = 2 * made.spikes.num_steps * neurons * operator.weight[0].numel()
+    useful = 2 * made.num_steps * neurons * operator.weight[0].numel()
     card, reached = torch.cuda.get_device_name(), matmul_flops()
     sheet = next((peak for name, peak in SHEET.items() if name in card), None)
     print(f"{card}; half precision: torch.matmul {reached / 1e12:.0f} TFLOP/s, data sheet {(sheet or 0) / 1e12:.0f}")
@@ -168,7 +169,8 @@ def report(made: Layer, rounds: int) -> None:
 
 def compare(made: Layer, runs: dict[str, Callable[[], Tensor]]) -> None:
     """Share of the neurons whose trains differ from those in float64, of each way that simulates in float32."""
-    exact = reference.simulate(*made[:2], *(values.double() for values in made[2:5]), made.v_init)
+    doubles = Neurons(*(values.double() for values in made.neurons[:3]), made.neurons.v_init)
+    exact = reference.simulate(*made[:3], doubles)
     print(f"{count_bits(exact).float().mean():.2f} spikes a neuron out; trains that differ from float64:")
     for name, run in runs.items():
         if name.startswith("ANN") or name == "fused int8":
@@ -183,9 +185,10 @@ def compare(made: Layer, runs: dict[str, Callable[[], Tensor]]) -> None:
 
 def quantised(made: Layer) -> Layer:
     """The layer with int8 weights, in fixed point."""
-    unit = made.weight.abs().amax() / 127
-    current, threshold = ((values / unit * 2**FRACTION_BITS).round().int() for values in (made.current, made.threshold))
-    return made._replace(weight=(made.weight / unit).round().to(torch.int8), current=current, threshold=threshold)
+    weight, *rest, v_init = made.neurons
+    unit = weight.abs().amax() / 127
+    fixed = ((values / unit * 2**FRACTION_BITS).round().int() for values in rest)
+    return made._replace(neurons=Neurons((weight / unit).round().to(torch.int8), *fixed, v_init))
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +27,11 @@ from torch.nn import functional as F
 
 from benchmarks.layer_peers import installed
 from spiking_tasnet.snn import kernels
-from spiking_tasnet.snn.kernels import event, reference
+from spiking_tasnet.snn.kernels import Neurons, event, reference
 from spiking_tasnet.snn.neuron import burst, encode_counts
 from spiking_tasnet.snn.operators import apply_operator, fan_out
-from spiking_tasnet.snn.spikes import Spikes, unpack_step
+from spiking_tasnet.snn.spikes import Spikes
+from spiking_tasnet.snn.words import unpack_step
 
 NUM_STEPS = 32
 DILATIONS = (1, 16, 512)
@@ -43,17 +45,17 @@ class Layer(NamedTuple):
     bias: Tensor
     threshold: float
 
-    def floats(self) -> tuple[Tensor, Tensor, Tensor, float]:
-        """Arguments of a kernel."""
+    def floats(self) -> Neurons:
+        """The neurons that a kernel simulates."""
         theta = torch.full_like(self.bias, self.threshold)
-        return self.weight * self.spikes.threshold, self.bias / NUM_STEPS, theta, 0.0
+        return Neurons(self.weight * self.spikes.threshold, self.bias / NUM_STEPS, theta)
 
-    def integers(self, bits: int) -> tuple[Tensor, Tensor, Tensor, float]:
+    def integers(self, bits: int) -> Neurons:
         """The same with weights of `bits` bits, layer-wise."""
         weight, current, theta, v_init = self.floats()
         lsb = weight.abs().max() / (2 ** (bits - 1) - 1)
         fixed = [(values / lsb * 2**kernels.FRACTION_BITS).round().int() for values in (current, theta)]
-        return (weight / lsb).round().to(torch.int8), *fixed, v_init
+        return Neurons((weight / lsb).round().to(torch.int8), *fixed, v_init)
 
 
 def make_layer(chan: int, frames: int, rate: float, depth: int, seed: int) -> Layer:
@@ -75,10 +77,10 @@ def make_layer(chan: int, frames: int, rate: float, depth: int, seed: int) -> La
         for _ in range(6):  # neurons spike somewhat more often than the analog values say: aim lower
             shift, theta = _level(pre, aim)
             layer = Layer(spikes, weight, shift - mean / scale, theta)
-            found = kernels.count_spikes(event.simulate(operator, sample, *layer.floats())).double().mean().item()
-            aim *= (rate / found) ** 1.3
+            fired = event.simulate(operator, sample.code, NUM_STEPS, layer.floats())
+            aim *= (rate / kernels.count_spikes(fired).double().mean().item()) ** 1.3
         if index < depth:
-            code = event.simulate(operator, spikes, *layer.floats())
+            code = event.simulate(operator, spikes.code, NUM_STEPS, layer.floats())
             spikes = Spikes(None, code, torch.tensor([theta]), NUM_STEPS)
     return layer
 
@@ -105,18 +107,18 @@ def candidates(layer: Layer, operator: nn.Conv1d, bits: list[int], peers: bool) 
     """What is compared, by name; each call simulates (or computes) the whole layer."""
     value, dilation = layer.spikes.value.contiguous(), operator.dilation
     ann = (value, layer.weight, layer.bias, 1, dilation, dilation)
-    floats, spikes = layer.floats(), layer.spikes
+    floats, code = layer.floats(), layer.spikes.code
     runs: dict[str, Callable[[], Tensor]] = {
         "ANN: convolution and ReLU": lambda: F.conv1d(*ann).relu_(),
-        "event kernel, float32": lambda: event.simulate(operator, spikes, *floats),
+        "event kernel, float32": lambda: event.simulate(operator, code, NUM_STEPS, floats),
     }
     for width in bits:
-        integers = layer.integers(width)
-        runs[f"event kernel, {width}-bit weights"] = lambda given=integers: event.simulate(operator, spikes, *given)
+        simulate = partial(event.simulate, operator, code, NUM_STEPS, layer.integers(width))
+        runs[f"event kernel, {width}-bit weights"] = simulate
     if not peers:
         return runs
-    runs["plain PyTorch (reference kernel)"] = lambda: reference.simulate(operator, spikes, *floats)
-    train, conv = spikes.train, dilated(operator.in_channels, dilation[0])
+    runs["plain PyTorch (reference kernel)"] = lambda: reference.simulate(operator, code, NUM_STEPS, floats)
+    train, conv = layer.spikes.train, dilated(operator.in_channels, dilation[0])
     conv.weight.copy_(floats[0])
     conv.bias.copy_(floats[1])
     for name, make in installed():
@@ -180,7 +182,7 @@ def measure(args: argparse.Namespace, rate: float) -> None:
             flips[name] = trains_differ(run(), layer, operators[0])
         else:
             integers = layer.integers(int(name.split()[2].split("-")[0]))
-            same = torch.equal(run(), reference.simulate(operators[0], layer.spikes, *integers))
+            same = torch.equal(run(), reference.simulate(operators[0], layer.spikes.code, NUM_STEPS, integers))
             flips[name] = 0.0 if same else float("nan")
     typical = {name: statistics.mean(map(statistics.median, by.values())) for name, by in spent.items()}
     _print(layer, typical, extra, flips)

@@ -114,7 +114,7 @@ def main() -> None:
         fabricate(root, args.mixtures, args.seconds)
         print(f"{args.mixtures} mixtures of {args.seconds} s, 16 to 8 kHz, one core, medians of {args.rounds} rounds")
         for published in (True, False):
-            wanted = merl.Mixtures(root, root, root / "ours", root if published else MEASURE)
+            wanted = merl.MerlSpec(root, root, root / "ours", root if published else MEASURE)
             plan = merl.plan_mixtures(wanted)
             level = (lambda *_: 0.002) if published else (lambda _, samples: plain_level(samples, 8000))
             spent = {"ours": [], "plain": []}

@@ -33,9 +33,9 @@ from spiking_tasnet.separation.config import Config, ModelConfig
 from spiking_tasnet.separation.module import pit_si_sdr
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.separation.residual import add_residuals
-from spiking_tasnet.snn import SpikingSettings, convertible_layers
-from spiking_tasnet.snn.convert import convert_layer
-from spiking_tasnet.snn.network import execution_order
+from spiking_tasnet.snn import ConversionSettings, convertible_layers
+from spiking_tasnet.snn.compose import execution_order
+from spiking_tasnet.snn.conversion import convert_layer
 
 REAL = Path(__file__).parents[1] / "recipes/talkers/conf/real.yaml"
 
@@ -67,7 +67,7 @@ def stages(network: TasNet, n_stages: int) -> dict[int, TasNet]:
         network(clip)
     wanted, found = {1, (n_stages + 1) // 2, n_stages}, {}
     for number, name in enumerate(convertible_layers(network), start=1):
-        convert_layer(network, name, lambda: network(clip), SpikingSettings(num_steps=32))
+        convert_layer(network, name, lambda: network(clip), ConversionSettings(num_steps=32))
         if number in wanted:
             stage = copy.deepcopy(network).train()
             freeze(stage, below(order, name))

@@ -18,6 +18,7 @@ from spiking_tasnet.yaml_base import base_of, with_bases
 from spiking_tasnet.yaml_file import parse_yaml, read_yaml
 
 T = TypeVar("T")
+SPEED_ONLY = ("data.num_workers", "ptl.cache_mib")  # settings that change no result
 LARGEST = 2**32 - 1  # of whole numbers: what NumPy takes as a seed
 
 
@@ -98,6 +99,11 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if value is None:
             return None
         kind = next(option for option in typing.get_args(kind) if option is not type(None))
+    if typing.get_origin(kind) is typing.Literal:
+        if value not in typing.get_args(kind):
+            options = ", ".join(map(str, typing.get_args(kind)))
+            raise ValueError(f"{where}: {reprlib.repr(value)} found, one of {options} expected")
+        return value
     if kind is float:
         value = _number(value)
     if type(value) is not kind:

@@ -35,20 +35,20 @@ def test_all_stages_in_order_with_paths_of_the_caller(recipe):
     assert recipe.commands == EVERY_COMMAND
     training = "--config conf.yaml --data data --exp exp/conf --set ann.lr=5e-4 --set a=1 --seed 3"
     assert recipe.calls == [
-        "mix --wsj0 corpus --mix-lists lists --data-dir data --limit 4",
+        "mix --wsj0 corpus --mix-lists lists --data data --limit 4",
         f"train {training}",
         f"convert {training}",
-        "separate-set --data data/cv --model exp/conf/ann --out exp/conf/separated/ann/cv",
-        "separate-set --data data/tt --model exp/conf/ann --out exp/conf/separated/ann/tt",
-        "separate-set --data data/cv --model exp/conf/snn --out exp/conf/separated/snn/cv",
-        "separate-set --data data/tt --model exp/conf/snn --out exp/conf/separated/snn/tt"
+        "separate-set --subset data/cv --model exp/conf/ann --out exp/conf/separated/ann/cv",
+        "separate-set --subset data/tt --model exp/conf/ann --out exp/conf/separated/ann/tt",
+        "separate-set --subset data/cv --model exp/conf/snn --out exp/conf/separated/snn/cv",
+        "separate-set --subset data/tt --model exp/conf/snn --out exp/conf/separated/snn/tt"
         " --cost exp/conf/snn/cost.json",
-        "score --data data/cv --est mixture --out exp/conf/scores/mixture_cv.csv",
-        "score --data data/tt --est mixture --out exp/conf/scores/mixture_tt.csv",
-        "score --data data/cv --est exp/conf/separated/ann/cv --out exp/conf/scores/ann_cv.csv",
-        "score --data data/tt --est exp/conf/separated/ann/tt --out exp/conf/scores/ann_tt.csv",
-        "score --data data/cv --est exp/conf/separated/snn/cv --out exp/conf/scores/snn_cv.csv",
-        "score --data data/tt --est exp/conf/separated/snn/tt --out exp/conf/scores/snn_tt.csv",
+        "score --subset data/cv --est mixture --out exp/conf/scores/mixture_cv.csv",
+        "score --subset data/tt --est mixture --out exp/conf/scores/mixture_tt.csv",
+        "score --subset data/cv --est exp/conf/separated/ann/cv --out exp/conf/scores/ann_cv.csv",
+        "score --subset data/tt --est exp/conf/separated/ann/tt --out exp/conf/scores/ann_tt.csv",
+        "score --subset data/cv --est exp/conf/separated/snn/cv --out exp/conf/scores/snn_cv.csv",
+        "score --subset data/tt --est exp/conf/separated/snn/tt --out exp/conf/scores/snn_tt.csv",
         "report --exp exp/conf --data data --paper",
     ]
     for stage in range(6):
@@ -62,7 +62,7 @@ def test_published_levels_are_a_folder_of_the_caller_s_or_none(recipe):
     for value, made in (("levels", "levels"), ("none", "none")):
         result = recipe.run("--stage", "0", "--stop-stage", "0", *CORPUS, "--activlev", value, "--force")
         assert result.returncode == 0, result.stderr
-        assert recipe.calls == [f"mix --wsj0 corpus --mix-lists lists --activlev {made} --data-dir data"]
+        assert recipe.calls == [f"mix --wsj0 corpus --mix-lists lists --activlev {made} --data data"]
     for value, message in (("nowhere", "--activlev 'nowhere': no such folder"), ("", "--activlev '': no such folder")):
         assert message in one_line_error(recipe.run("--stage", "0", *CORPUS, "--activlev", value))
     assert "--activlev DIR-or-none " in recipe.run("--help").stdout
@@ -76,7 +76,7 @@ def test_mini_synthesises_its_own_corpus(tmp_path):
     script = ROOT / "egs/mini-2mix/local/synthesise.py"
     assert mini.calls == [
         f"{script} --out talkers --mixtures 8,2,2 --jobs 1",
-        "mix --wsj0 talkers --mix-lists talkers --data-dir data --jobs 1",
+        "mix --corpus talkers --mix-lists talkers --data data --jobs 1",
     ]
 
 
@@ -88,7 +88,7 @@ def test_libri2mix_and_the_options_of_all_recipes(tmp_path):
     result = libri.run("--stop-stage", "1", *options, "--sample-rate", "16000", "--mode", "max", "--limit", "5")
     assert result.returncode == 0, result.stderr
     assert libri.calls == [
-        "mix-librimix --librispeech speech --metadata metadata --wham noise --train-set train-100 --data-dir data"
+        "mix-librimix --librispeech speech --metadata metadata --wham noise --train-set train-100 --data data"
         " --limit 5 --sample-rate 16000 --mode max",
         "train --config conf.yaml --data data --exp exp/conf --set model.sample_rate=16000",
     ]
@@ -108,7 +108,7 @@ def test_talkers_take_several_folders_and_start_from_a_model(tmp_path):
     result = recipe.run("--stop-stage", "1", *options, "--dev-mixtures", "9", "--init", "start.pt")
     assert result.returncode == 0, result.stderr
     assert recipe.calls == [
-        "talkers --talkers talkers --data-dir data --extra more --extra yet more --noise noise --dev-mixtures 9",
+        "talkers --talkers talkers --data data --extra more --extra yet more --noise noise --dev-mixtures 9",
         "train --config conf.yaml --data data --exp exp/conf --init start.pt",
     ]
     other = recipe.run("--stop-stage", "0", *options[:4], "--dev-mixtures", "9")
@@ -162,7 +162,7 @@ def test_force_makes_the_mixtures_again(recipe):
 
 
 def test_failed_stage_names_its_log_keeps_the_exit_code_and_is_done_again(recipe):
-    result = recipe.run(*CORPUS, FAKE_FAIL="separate-set --data " + str(recipe.folder / "data/tt"))
+    result = recipe.run(*CORPUS, FAKE_FAIL="separate-set --subset " + str(recipe.folder / "data/tt"))
     assert result.returncode == 7
     log = recipe.exp / "log/stage3.log"
     assert f"error: stage 3 failed with exit code 7; see {log}" in result.stderr
@@ -372,7 +372,7 @@ def test_wrong_options(recipe, options, expected):
 def test_option_spellings(recipe):
     result = recipe.run("--wsj0=corpus", "--mix-lists=lists", "--stop_stage=0", "--limit=08")
     assert result.returncode == 0, result.stderr
-    assert recipe.calls == ["mix --wsj0 corpus --mix-lists lists --data-dir data --limit 8"]
+    assert recipe.calls == ["mix --wsj0 corpus --mix-lists lists --data data --limit 8"]
 
 
 def test_an_experiment_is_run_once_at_a_time(recipe):

@@ -166,7 +166,7 @@ def test_a_failed_method_stops_the_stage_which_is_done_again(mnist):
 def test_stages_out_of_order(mnist):
     assert "stage 4 needs stage 0 (corpus), which has not finished" in one_line_error(mnist.run("--stage", "4"))
     mnist.run(*SOURCE, "--stop-stage", "2")
-    assert "stage 4 needs stage 3 (the methods it is compared with)" in one_line_error(mnist.run("--stage", "4"))
+    assert "stage 4 needs stage 3 (train or convert by the baselines)" in one_line_error(mnist.run("--stage", "4"))
 
 
 MADE = {

@@ -38,4 +38,4 @@ class Recipe(SeparationRecipe):
         corpus = str(self.corpus())
         talkers = self.words("train-talkers", "test-talkers", "utterances", "mixtures", "jobs")
         yield [str(self.folder / "local" / "synthesise.py"), "--out", corpus, *talkers]
-        yield ["mix", "--wsj0", corpus, "--mix-lists", corpus, *self.mixing()]
+        yield ["mix", "--corpus", corpus, "--mix-lists", corpus, *self.mixing()]

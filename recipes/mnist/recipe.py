@@ -10,7 +10,7 @@ class Recipe(VisionRecipe):
     corpus_name = "mnist"
     source_help = "holds MNIST's four IDX files, gzipped or not, there or in MNIST/raw"
     networks = ("cnn", "autoencoder")
-    compared = {"autoencoder": ("primitive",)}
+    baselines = {"autoencoder": ("primitive",)}
     costs = (
         "seconds",
         "see README.md; with --fast minutes on a CPU",

@@ -52,4 +52,4 @@ class Recipe(SeparationRecipe):
     def mix(self) -> Iterator[Command]:
         """Prepare the talkers, and mix dev and test."""
         options = ("extra", "noise", "dev-mixtures", "test-mixtures", "sample-rate", "jobs")
-        yield ["talkers", *self.words("talkers"), "--data-dir", str(self.data), *self.words(*options)]
+        yield ["talkers", *self.words("talkers"), "--data", str(self.data), *self.words(*options)]

@@ -30,7 +30,11 @@ class Recipe(SeparationRecipe):
     )
     options = (
         Option(
-            "wsj0", "DIR", "corpus root, where the paths in the lists start (for WSJ0: holds wsj0/)", existing_folder
+            "wsj0",
+            "DIR",
+            "corpus root, where the paths in the lists start (for WSJ0: holds wsj0/); also --corpus",
+            existing_folder,
+            other="corpus",
         ),
         Option(
             "mix-lists",
@@ -44,7 +48,7 @@ class Recipe(SeparationRecipe):
             "holds activlev_*.txt (default: those beside the lists; else, or by none, levels are measured)",
             existing_folder_or_none,
         ),
-        Option("spkrinfo", "FILE", "table of the talkers' sex, besides those of the corpus", existing_file),
+        Option("spkrinfo", "FILE", "table of the talkers' gender, besides those of the corpus", existing_file),
     )
     corpus_option = "wsj0"
     report_options = ("--paper",)

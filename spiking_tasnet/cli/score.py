@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from spiking_tasnet.cli.console import say, tell
-from spiking_tasnet.cli.options import add_allow_pipes
+from spiking_tasnet.cli.options import add_allow_pipes, add_subset
 from spiking_tasnet.separation.scores.means import summarise
 from spiking_tasnet.separation.scores.metrics import METRICS
 from spiking_tasnet.separation.scores.rows import SCORES, count_failures, read_scores, write_scores
@@ -22,7 +22,7 @@ FAILURES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="Kaldi data folder with the references")
+    add_subset(parser, "Kaldi data folder with the references, e.g. data/tt")
     parser.add_argument(
         "--est",
         required=True,
@@ -35,12 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="CSV",
-        help="file to write, one line a mixture; CSV.rows keeps them as they are made, and an interrupted command goes "
-        "on from it",
+        help="CSV to write, one line per mixture. Finished lines are kept in CSV.rows, from which an interrupted "
+        "command continues",
     )
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes; default: one a core")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
     parser.add_argument(
-        "--metrics", default=",".join(METRICS), help="comma-separated, default %(default)s; si_sdr is always scored"
+        "--metrics", default=",".join(METRICS), help="comma-separated (default: %(default)s); si_sdr is always scored"
     )
     add_allow_pipes(parser)
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {args.out}: a folder found, the CSV to write expected")
     metrics = [name.strip() for name in args.metrics.split(",") if name.strip()]
     est_dir, kept = None if args.est == "mixture" else args.est, args.out.with_name(f"{args.out.name}.rows")
-    rows = score_set(args.data, est_dir, metrics, args.jobs, keep=kept, allow_pipes=args.allow_pipes)
+    rows = score_set(args.subset, est_dir, metrics, args.jobs, keep=kept, allow_pipes=args.allow_pipes)
     write_scores(args.out, rows)
     # Read back what was written: the means below are those the report will show.
     overall = summarise(read_scores(args.out))["overall"]

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spiking_tasnet.cli.options import add_allow_pipes
+from spiking_tasnet.cli.options import add_allow_pipes, add_subset
 from spiking_tasnet.memory import keep_few_convolutions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `separate-set`."""
-    parser.add_argument("--data", type=Path, required=True, help="Kaldi data folder, e.g. data/tt")
-    parser.add_argument("--model", type=Path, required=True, help="model.pt, or the folder that holds it")
+    add_subset(parser, "Kaldi data folder, e.g. data/tt")
+    parser.add_argument("--model", type=Path, required=True, help="model.pt, or its folder")
     parser.add_argument(
-        "--out", type=Path, required=True, help="writes OUT/s1/<utt>.wav, OUT/s2/<utt>.wav; an interrupted run goes on"
+        "--out",
+        type=Path,
+        required=True,
+        help="gets OUT/s1/<utt>.wav and OUT/s2/<utt>.wav; an interrupted run continues",
     )
-    parser.add_argument("--cost", type=Path, help="write operations and energy a second of audio to this JSON file")
+    parser.add_argument("--cost", type=Path, help="JSON file to write: operations and energy per second of audio")
     add_allow_pipes(parser)
 
 
@@ -25,4 +28,4 @@ def run(args: argparse.Namespace) -> None:
     keep_few_convolutions()
     from spiking_tasnet.separation.separate_set import separate_set
 
-    separate_set(args.data, args.model, args.out, args.cost, args.allow_pipes)
+    separate_set(args.subset, args.model, args.out, args.cost, args.allow_pipes)

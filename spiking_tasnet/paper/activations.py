@@ -16,7 +16,7 @@ from spiking_tasnet.paper.style import BLUE, ORANGE, VERMILION, Rendered, legend
 from spiking_tasnet.paper.summary import mean_and_sd, row_labels
 from spiking_tasnet.report.markdown import table
 from spiking_tasnet.snn import activation_percentile, convertible_layers
-from spiking_tasnet.snn.convert import measure_activations
+from spiking_tasnet.snn.conversion import measure_activations
 from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.data import Batch, VisionData
 from spiking_tasnet.vision.networks import load_model

@@ -11,7 +11,7 @@ class Entry(NamedTuple):
     Attributes:
         accuracy: top-1, in %.
         num_steps: N_s, where the paper gives it.
-        source: whose result it is, as the paper cites it.
+        source: whose result it is; docs/references.md lists the works.
     """
 
     accuracy: float
@@ -24,23 +24,23 @@ TABLE1: dict[tuple[str, str], dict[str, Entry]] = {  # (corpus, network) -> meth
     ("cifar10", "alexnet"): {
         "ann": Entry(89.59, None, THIS),
         "ptl": Entry(90.86, 16, THIS),
-        "surrogate": Entry(85.24, None, "[17]"),
+        "surrogate": Entry(85.24, None, "Wu et al. (2019)"),
     },
     ("cifar10", "vgg11"): {
         "ann": Entry(90.59, None, THIS),
         "ptl": Entry(91.24, 16, THIS),
-        "rate": Entry(88.82, None, "[27], VGG-like"),
+        "rate": Entry(88.82, None, "Rueckauer et al. (2017), VGG-like"),
     },
-    ("cifar10", "vgg16"): {"rate": Entry(90.20, 100, "[43]")},
+    ("cifar10", "vgg16"): {"rate": Entry(90.20, 100, "Rathi et al. (2020)")},
     ("imagenet", "alexnet"): {
         "ann": Entry(58.53, None, THIS),
         "ptl": Entry(55.19, 16, THIS),
-        "tandem": Entry(50.22, 10, "[24]"),
+        "tandem": Entry(50.22, 10, "Wu et al. (2019)"),
     },
     ("imagenet", "vgg16"): {
         "ann": Entry(71.65, None, THIS),
         "ptl": Entry(65.08, 16, THIS),
-        "rate": Entry(69.96, 2500, "[28]"),
+        "rate": Entry(69.96, 2500, "Sengupta et al. (2019)"),
     },
 }
 TABLE2: dict[tuple[str, str], dict[int, float]] = {  # (corpus, network) -> weight bits (0: float) -> accuracy

@@ -1,4 +1,4 @@
-"""Progressive tandem learning over any LightningModule, and the methods it is compared with.
+"""Progressive tandem learning over any LightningModule, and the baselines that train all layers at once.
 
 callback    Algorithm 1
 end_to_end  tandem learning and surrogate gradients, all layers at once

@@ -15,8 +15,8 @@ from spiking_tasnet.ptl.frozen_cache import FrozenCache
 from spiking_tasnet.ptl.schedule import JOINT, Patience, StageRecord, stage_column
 from spiking_tasnet.ptl.stage_rate import Rate, keep_initial_rates, linear_fall, scale_rates, set_rates
 from spiking_tasnet.ptl.steps import run_training_batches, validate
-from spiking_tasnet.snn.convert import convert_layer, evaluating
-from spiking_tasnet.snn.network import convertible_layers, execution_order
+from spiking_tasnet.snn.compose import convertible_layers, execution_order
+from spiking_tasnet.snn.conversion import convert_layer, evaluating
 from spiking_tasnet.training.best_state import copied_state
 from spiking_tasnet.training.history import Column
 
@@ -105,7 +105,7 @@ class ProgressiveTandemLearning(pl.Callback):
         if not self._layers:
             raise ValueError("no convertible layer found: compose ConvertibleLayer, or call make_convertible first")
         for layer in convertible_layers(pl_module).values():
-            layer.gate = self.config.gate
+            layer.clip_saturated_gradient = self.config.clip_saturated_gradient
         if self.running:
             self._keep_frozen(pl_module)
         if self.finished:
@@ -175,7 +175,7 @@ class ProgressiveTandemLearning(pl.Callback):
             name,
             lambda: run_training_batches(trainer, module, config.threshold_batches),
             config.settings(),
-            agree=lambda act_max: trainer.strategy.broadcast(act_max),
+            reduce_over_ranks=lambda act_max: trainer.strategy.broadcast(act_max),
         )
         range_ = 0.0 if act_max is None else act_max.mean().item()
         role = convertible_layers(module)[name].role

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from spiking_tasnet.snn import Constraints, SpikingSettings
-from spiking_tasnet.snn.layers import MAX_STEPS
+from spiking_tasnet.snn.settings import MAX_STEPS, Constraints, ConversionSettings, Encoding, Method
 
 
 @dataclass(frozen=True)
@@ -18,15 +17,15 @@ class PTLConfig:
         num_steps: N_s, simulation steps.
         patience: T_p, epochs without gain on validation before the next stage.
         percentile: of a layer's activations that sets its threshold, in %; 99 or 99.9 in the paper.
-        channel_wise: one threshold a channel instead of one a layer.
+        channel_wise: one threshold per channel instead of one per layer.
         v_init: V[0] as a fraction of the threshold; 0 in the paper, 0.5 rounds instead of flooring.
-        spread: the first layer's spikes are spread over the window instead of fired in a burst from its start, which is
-            the paper's; later layers then count more exactly.
+        encoding: how the first layer fires: ``burst``, in consecutive steps from the first, as in the paper; or
+            ``spread`` over the window, so that later layers count more exactly.
         threshold_batches: random training batches that the percentile is taken over.
         max_epochs_per_stage: end a stage after this many epochs even within its patience; 0 for no limit.
-        gate: pass no tandem gradient where a count is saturated at N_s.
+        clip_saturated_gradient: pass no tandem gradient where a count is saturated at N_s.
         weight_bits: bits of weights and biases shared with spiking neurons, 2 to 8; 0 for full precision.
-        per_channel: one scale of the quantised weights an output channel instead of one a layer.
+        per_channel: one scale of the quantised weights per output channel instead of one per layer.
         fan_in: inputs a neuron may have at most; 0 for all.
         anneal: the learning rate falls linearly towards zero within each stage, over `max_epochs_per_stage`, or
             `joint_epochs`, instead of by the module's own schedule. A stage that ends by its patience ends before the
@@ -43,10 +42,10 @@ class PTLConfig:
     percentile: float = 99.9
     channel_wise: bool = False
     v_init: float = 0.0
-    spread: bool = False
+    encoding: Encoding = "burst"
     threshold_batches: int = 4
     max_epochs_per_stage: int = 0
-    gate: bool = False
+    clip_saturated_gradient: bool = False
     weight_bits: int = 0
     per_channel: bool = False
     fan_in: int = 0
@@ -54,6 +53,8 @@ class PTLConfig:
     joint_epochs: int = 0
     joint_lr: float = 0.0
     cache_mib: int = 0
+
+    RENAMED: ClassVar = {"gate": "clip_saturated_gradient", "spread": "encoding: burst | spread"}
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -69,15 +70,15 @@ class PTLConfig:
             raise ValueError("ptl.anneal: stages of a known length expected; set ptl.max_epochs_per_stage")
         Constraints(self.weight_bits, self.per_channel, self.fan_in)
 
-    def settings(self, method: str = "tandem", **changes: Any) -> SpikingSettings:
-        """The part of it that says how a layer spikes; `changes` are fields of `SpikingSettings`."""
-        settings = SpikingSettings(
+    def settings(self, method: Method = "tandem", **changes: Any) -> ConversionSettings:
+        """The part of it that says how a layer spikes; `changes` are fields of `ConversionSettings`."""
+        settings = ConversionSettings(
             method=method,
             num_steps=self.num_steps,
             percentile=self.percentile,
             channel_wise=self.channel_wise,
             v_init=self.v_init,
-            spread=self.spread,
+            encoding=self.encoding,
             constraints=Constraints(self.weight_bits, self.per_channel, self.fan_in),
         )
         return dataclasses.replace(settings, **changes)

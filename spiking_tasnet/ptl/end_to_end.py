@@ -1,4 +1,4 @@
-"""The rivals that train all layers at once: tandem learning [24] and time-based surrogate gradients [16, 17]."""
+"""Baselines that train all layers at once (Wu et al., 2019; Neftci, Mostafa and Zenke, 2019)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from spiking_tasnet.ptl.steps import run_training_batches
-from spiking_tasnet.snn import SpikingSettings, convert, convertible_layers
+from spiking_tasnet.snn import ConversionSettings, convert, convertible_layers
 from spiking_tasnet.snn.fold import BATCH_NORMS
 
 
@@ -18,7 +18,7 @@ class EndToEnd(pl.Callback):
 
     With `settings.method` ``tandem`` that is tandem learning: counts forward, the coupled analog layers' gradient
     backward through the whole network. With ``surrogate`` it is backpropagation through time with a rectangular window,
-    with IF neurons, or LIF ones where `settings.decay` < 1. With ``fold=False`` batch norms stay live, which training
+    with IF neurons, or LIF ones where `settings.decay` < 1. With ``folded=False`` batch norms stay live, which training
     from scratch needs; thresholds are then measured after the norms have seen some batches.
 
     Args:
@@ -29,19 +29,19 @@ class EndToEnd(pl.Callback):
         ValueError: at fit start, when the module holds no convertible layer.
     """
 
-    def __init__(self, settings: SpikingSettings, batches: int = 4):
+    def __init__(self, settings: ConversionSettings, batches: int = 4):
         self.settings, self.batches = settings, batches
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Convert, unless a checkpoint was taken up that is converted already."""
         layers = convertible_layers(pl_module).values()
-        if layers and all(layer.role != "analog" for layer in layers):
+        if layers and all(layer.is_converted for layer in layers):
             return
 
         def run() -> None:
             run_training_batches(trainer, pl_module, self.batches)
 
-        if not self.settings.fold:
+        if not self.settings.folded:
             calibrate_norms(pl_module, run)
         convert(pl_module, run, self.settings)
         trainer.strategy.setup_optimizers(trainer)

@@ -37,14 +37,14 @@ class FrozenCache:
             return
         self._layers = layers
         for index, layer in enumerate(layers):
-            layer.around = self._first if index == 0 else self._later
+            layer.bypass = self._first if index == 0 else self._later
 
     def detach(self) -> None:
         """Let the layers compute as they are."""
         if self._kept:
             logger.info("frozen layers: spikes of %d items kept, %.0f MiB", len(self._kept), self.used / 2**20)
         for layer in self._layers:
-            layer.around = None
+            layer.bypass = None
         self._layers, self._kept, self.used = [], {}, 0
 
     def _first(self, layer: ConvertibleLayer, x: Tensor | Spikes) -> Spikes:
@@ -56,10 +56,10 @@ class FrozenCache:
             if not missing:
                 return self._leave(layer, _nothing(layer, x.device))
             x = x[torch.tensor(missing, device=x.device)]
-        return self._leave(layer, layer.compute(x))
+        return self._leave(layer, layer.run_role(x))
 
     def _later(self, layer: ConvertibleLayer, x: Spikes) -> Spikes:
-        return self._leave(layer, x if x.shape[0] == 0 else layer.compute(x))
+        return self._leave(layer, x if x.shape[0] == 0 else layer.run_role(x))
 
     def _leave(self, layer: ConvertibleLayer, fired: Spikes) -> Spikes:
         """Behind the last frozen layer: keep what is new, put the batch together again."""
@@ -72,7 +72,7 @@ class FrozenCache:
                 # A copy of its own, in the order of the kernels' memory: channels last.
                 self._kept[key] = words.detach().to("cpu", copy=True, memory_format=torch.preserve_format)
                 self.used += words.numel() * words.element_size()
-        return Spikes(None, torch.stack(rows), layer.spike_worth, layer.num_steps)
+        return Spikes(None, torch.stack(rows), layer.spike_amplitude, layer.num_steps)
 
 
 def _rows(x: Tensor | Spikes) -> list:
@@ -81,4 +81,4 @@ def _rows(x: Tensor | Spikes) -> list:
 
 
 def _nothing(layer: ConvertibleLayer, device: torch.device) -> Spikes:
-    return Spikes(None, torch.zeros(0, 1, dtype=torch.int32, device=device), layer.spike_worth[:1], layer.num_steps)
+    return Spikes(None, torch.zeros(0, 1, dtype=torch.int32, device=device), layer.spike_amplitude[:1], layer.num_steps)

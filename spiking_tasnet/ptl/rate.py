@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from spiking_tasnet.snn import convertible_layers
-from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS
+from spiking_tasnet.snn.words import MAX_PACKED_STEPS
 
 
 def simulate_rate(network: nn.Module, x: Tensor, num_steps: int) -> Iterator[tuple[int, Tensor]]:
@@ -29,7 +30,7 @@ def simulate_rate(network: nn.Module, x: Tensor, num_steps: int) -> Iterator[tup
     coded = [layer for layer in layers if layer.role == "rate"]
     if not coded:
         raise ValueError("no rate-coded layer found: convert the network with method='rate' first")
-    windows = [layer.num_steps for layer in coded]
+    whole = [layer.settings for layer in coded]
     try:
         for layer in coded:
             layer.reset()
@@ -37,12 +38,12 @@ def simulate_rate(network: nn.Module, x: Tensor, num_steps: int) -> Iterator[tup
         while done < num_steps:
             window = min(MAX_PACKED_STEPS, num_steps - done)
             for layer in coded:
-                layer.num_steps = window
+                layer.settings = replace(layer.settings, num_steps=window)
             with torch.no_grad():
                 output = network(x)
             done += window
             yield done, output
     finally:
-        for layer, window in zip(coded, windows, strict=True):
-            layer.num_steps = window
+        for layer, settings in zip(coded, whole, strict=True):
+            layer.settings = settings
             layer.reset()

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from spiking_tasnet.snn.convert import evaluating
+from spiking_tasnet.snn.conversion import evaluating
 
 
 @contextmanager

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from spiking_tasnet.files import whole_file
-from spiking_tasnet.snn.kernels.geometry import FRACTION_BITS, start
-from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS
+from spiking_tasnet.snn.kernels import FRACTION_BITS
+from spiking_tasnet.snn.words import MAX_PACKED_STEPS
 
 if TYPE_CHECKING:
     from spiking_tasnet.snn import ConvertibleLayer
@@ -84,19 +84,19 @@ def pack_separator(network: Any) -> bytes:
     sizes = {name: getattr(config, name) for name in SIZES if name != "num_steps"} | {"num_steps": encoding.num_steps}
     flags = {
         "causal": getattr(config, "causal", False),
-        "spread": encoding.spread,
+        "spread": encoding.settings.encoding == "spread",
         "rectify": readout.rectify,
     }
     sections = [network.encoder.weight[:, 0], network.norm.gain, network.norm.bias]
     sections += [*_dense(encoding, None), _bias(encoding, None), encoding.threshold]
     for layer, below in zip(spiking, layers, strict=False):
         sections += _spiking(layer, below)
-    worth = layers[-2].spike_worth
-    amplitude = torch.ones(1) if readout.constraints.weight_bits and worth.numel() > 1 else worth
-    sections += [amplitude.expand(layers[-2].threshold.numel()), *_dense(readout, worth), _bias(readout, worth)]
+    given = layers[-2].spike_amplitude
+    amplitude = torch.ones(1) if readout.settings.constraints.weight_bits and given.numel() > 1 else given
+    sections += [amplitude.expand(layers[-2].threshold.numel()), *_dense(readout, given), _bias(readout, given)]
     sections += [network.mask.weight, network.mask.bias, network.decoder.weight[:, 0]]
     bits = sum(1 << place for place, name in enumerate(FLAGS) if flags[name])
-    header = HEADER.pack(*sizes.values(), bits, network.norm.eps, encoding.v_init, FRACTION_BITS)
+    header = HEADER.pack(*sizes.values(), bits, network.norm.eps, encoding.settings.v_init, FRACTION_BITS)
     body = header + b"".join(map(_bytes, sections))
     size = FIXED.size + len(body)
     checked = struct.pack("<Q", size) + body
@@ -165,25 +165,25 @@ def _converted(network: Any) -> list[ConvertibleLayer]:
     return layers
 
 
-def _dense(layer: ConvertibleLayer, worth: Tensor | None) -> list[Tensor]:
+def _dense(layer: ConvertibleLayer, amplitude: Tensor | None) -> list[Tensor]:
     """Weights that analog values meet: their kind, their scale where they are integers, themselves."""
-    if not layer.constraints.weight_bits:
-        return [torch.tensor(FLOAT32), layer.effective_weights(input_worth=worth)[0]]
-    integers, scale = layer.integer_weight(worth)
+    if not layer.settings.constraints.weight_bits:
+        return [torch.tensor(FLOAT32), layer.effective_weights(input_amplitude=amplitude)[0]]
+    integers, scale = layer.integer_weight(amplitude)
     return [torch.tensor(INT8), scale.flatten().expand(len(integers)), integers]
 
 
-def _bias(layer: ConvertibleLayer, worth: Tensor | None) -> Tensor:
-    bias = layer.effective_weights(input_worth=worth)[1]
+def _bias(layer: ConvertibleLayer, amplitude: Tensor | None) -> Tensor:
+    bias = layer.effective_weights(input_amplitude=amplitude)[1]
     return torch.zeros_like(layer.threshold) if bias is None else bias
 
 
 def _spiking(layer: ConvertibleLayer, below: ConvertibleLayer) -> list[Tensor]:
     """What `kernels.simulate` takes of a layer: kind and weights, b / N_s, theta, V[0]."""
-    worth = below.spike_worth
-    weight, current, threshold = layer.synapses(worth, *layer.effective_weights(input_worth=worth))
-    kind = torch.tensor(INT8 if weight.dtype == torch.int8 else FLOAT32)
-    return [kind, weight, current, threshold, start(threshold, layer.v_init)]
+    amplitude = below.spike_amplitude
+    neurons = layer.neurons(layer.branch(input_amplitude=amplitude), amplitude)
+    kind = torch.tensor(INT8 if neurons.weight.dtype == torch.int8 else FLOAT32)
+    return [kind, neurons.weight, neurons.current, neurons.threshold, neurons.start]
 
 
 def _bytes(section: Tensor) -> bytes:

@@ -1,4 +1,4 @@
-"""The time-domain separation network (section 6.3.2.2, DESIGN section 5)."""
+"""The time-domain separation network (section 6.3.2.2 of the paper)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ class TasNet(nn.Module):
     """
 
     def __init__(self, config: ModelConfig):
-        """See the class."""
         super().__init__()
         self.config = config
         chan = config.n_filters
@@ -97,7 +96,7 @@ class TasNet(nn.Module):
     @property
     def is_spiking(self) -> bool:
         """Whether any layer spikes."""
-        return any(layer.role != "analog" for layer in convertible_layers(self).values())
+        return any(layer.is_converted for layer in convertible_layers(self).values())
 
     @property
     def receptive_field(self) -> int:

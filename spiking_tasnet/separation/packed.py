@@ -128,7 +128,7 @@ def _check_networks(snn: TasNet, ann: TasNet) -> None:
     if snn.config != ann.config:
         raise ValueError("networks of two sizes found; pack a network with the ANN that it was converted from")
     layers = convertible_layers(snn)
-    plain = [name for name, layer in layers.items() if not layer.constraints.weight_bits]
+    plain = [name for name, layer in layers.items() if not layer.settings.constraints.weight_bits]
     if plain:
         raise ValueError(f"{plain[0]}: float weights found, few bits expected; convert with ptl.weight_bits=8")
     for network in (snn, ann):
@@ -139,7 +139,7 @@ def _check_networks(snn: TasNet, ann: TasNet) -> None:
 
 
 def _few_bit_layers(network: TasNet) -> list[str]:
-    return [name for name, layer in convertible_layers(network).items() if layer.constraints.weight_bits]
+    return [name for name, layer in convertible_layers(network).items() if layer.settings.constraints.weight_bits]
 
 
 def _is_halved(name: str, values: Any, few_bits: list[str]) -> bool:
@@ -148,28 +148,28 @@ def _is_halved(name: str, values: Any, few_bits: list[str]) -> bool:
     return isinstance(values, Tensor) and values.is_floating_point() and values.numel() >= SMALL and not inside
 
 
-def _input_worths(network: TasNet) -> dict[str, Tensor | None]:
+def _input_amplitudes(network: TasNet) -> dict[str, Tensor | None]:
     """Theta of the spikes that each layer of the separator is given; None for the encoding layer."""
-    worths: dict[str, Tensor | None] = {}
-    worth = None
+    amplitudes: dict[str, Tensor | None] = {}
+    amplitude = None
     for name, layer in convertible_layers(network).items():
-        worths[name], worth = worth, layer.spike_worth
-    return worths
+        amplitudes[name], amplitude = amplitude, layer.spike_amplitude
+    return amplitudes
 
 
 def _integers(network: TasNet) -> dict[str, dict[str, Any]]:
     """Integers of every weight of few bits, and the largest float weights, which give their scales."""
     packed = {}
-    for name, worth in _input_worths(network).items():
+    for name, amplitude in _input_amplitudes(network).items():
         layer = convertible_layers(network)[name]
         weight = layer.operator.weight.detach()
-        integers, _ = layer.integer_weight(worth)
-        worthy = _with_worth(layer, weight, worth).abs().flatten(1)
-        rows = worthy if layer.constraints.per_channel else worthy.reshape(1, -1)
+        integers, _ = layer.integer_weight(amplitude)
+        scaled = _scaled(layer, weight, amplitude).abs().flatten(1)
+        rows = scaled if layer.settings.constraints.per_channel else scaled.reshape(1, -1)
         places = rows.argmax(1, keepdim=True)
         packed[f"{name}.operator.weight"] = {
-            "levels": layer.constraints.levels,
-            "per_channel": layer.constraints.per_channel,
+            "levels": layer.settings.constraints.levels,
+            "per_channel": layer.settings.constraints.per_channel,
             "integers": _deflate(integers),
             "places": _deflate(places.to(torch.int32)),
             "largest": _deflate(weight.reshape(rows.shape).gather(1, places)),
@@ -177,14 +177,14 @@ def _integers(network: TasNet) -> dict[str, dict[str, Any]]:
     return packed
 
 
-def _with_worth(layer: ConvertibleLayer, weight: Tensor, worth: Tensor | None) -> Tensor:
-    return weight if worth is None or worth.numel() == 1 else scale_inputs(layer.operator, weight, worth)
+def _scaled(layer: ConvertibleLayer, weight: Tensor, amplitude: Tensor | None) -> Tensor:
+    return weight if amplitude is None or amplitude.numel() == 1 else scale_inputs(layer.operator, weight, amplitude)
 
 
 def _pack_state(network: TasNet, integers: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The state of a network, its tensors compressed; norms that are folded away are left out."""
     few_bits = _few_bit_layers(network)
-    folded = tuple(f"{name}.norm." for name, layer in convertible_layers(network).items() if layer.folded)
+    folded = tuple(f"{name}.norm." for name, layer in convertible_layers(network).items() if layer.settings.folded)
     packed: dict[str, Any] = {}
     for name, values in network.state_dict().items():
         if name in integers:
@@ -233,22 +233,22 @@ def _restore_weights(
     state: dict[str, Any], packed: dict[str, dict[str, Any]], shapes: dict[str, torch.Size], layers: list[str]
 ) -> None:
     """Float weights whose quantiser finds the packed integers and scales."""
-    worth = None
+    amplitude = None
     for layer in layers:
         name = f"{layer}.operator.weight"
         if name in packed:
-            state[name] = _float_weight(packed[name], shapes[name], worth)
+            state[name] = _float_weight(packed[name], shapes[name], amplitude)
         threshold = state[f"{layer}.threshold"]
-        worth = None if bool((threshold == threshold[0]).all()) else threshold
+        amplitude = None if bool((threshold == threshold[0]).all()) else threshold
 
 
-def _float_weight(entry: dict[str, Any], shape: torch.Size, worth: Tensor | None) -> Tensor:
+def _float_weight(entry: dict[str, Any], shape: torch.Size, amplitude: Tensor | None) -> Tensor:
     n_rows = shape[0] if entry["per_channel"] else 1
     integers = _inflate(entry["integers"], shape)
     places = _inflate(entry["places"], torch.Size((n_rows, 1))).long()
     largest = _inflate(entry["largest"], torch.Size((n_rows, 1)))
-    # The input that each weight reads has a worth of its own: what is rounded is their product.
-    by_input = torch.ones(1) if worth is None else worth.double()
+    # The input that each weight reads has a amplitude of its own: what is rounded is their product.
+    by_input = torch.ones(1) if amplitude is None else amplitude.double()
     inputs = torch.ones(shape, dtype=torch.float64) * by_input.view(1, -1, *(1,) * (len(shape) - 2))
     inputs = inputs.reshape(n_rows, -1)
     extent = largest.double().abs() * inputs.gather(1, places)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.snn import ConvertibleLayer
-from spiking_tasnet.snn.fold import carries_shortcut, changes_nothing, fold_shortcut, folded_weights, set_folded
+from spiking_tasnet.snn.fold import carries_shortcut, changes_nothing, folded_weights
 
 # Of unfolded weights. The norm behind them undoes any scale, but a step of the optimiser is small or large beside it: a
 # folded weight has a root mean square of 0.04, one that was trained for 70 hours 0.6, and at 0.04 a step destroys it.
@@ -37,7 +37,7 @@ def fold_residuals(network: TasNet) -> None:
     """Make `network`, in place, the plain network that computes what it does with its residual connections."""
     for layer in residual_layers(network):
         if layer.shortcut:
-            fold_shortcut(layer)
+            layer.fold_shortcut()
 
 
 def hold_folded(network: TasNet) -> None:
@@ -46,8 +46,8 @@ def hold_folded(network: TasNet) -> None:
     Without it these norms would begin to normalise again as soon as the network is trained further.
     """
     for layer in residual_layers(network):
-        if layer.role == "analog" and not layer.folded and changes_nothing(layer.norm):
-            set_folded(layer)
+        if not (layer.is_converted or layer.settings.folded) and changes_nothing(layer.norm):
+            layer.set_folded()
 
 
 @torch.no_grad()
@@ -70,7 +70,7 @@ def unfold_residuals(network: TasNet, run: Callable[[], object]) -> None:
         layer.operator.weight.copy_(weight * scale)
         layer.operator.bias.zero_()
         layer.shortcut = True
-        set_folded(layer, False)
+        layer.set_folded(False)
         layer.norm.reset_parameters()
         layer.norm.running_var.fill_(1 - layer.norm.eps)
         layer.norm.weight.div_(scale)

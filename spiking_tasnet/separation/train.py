@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -156,7 +157,7 @@ def _fit(
     callbacks: list[pl.Callback],
     stage: Column,
 ) -> Path:
-    facts = run_facts(config.seed) | fit(
+    training = fit(
         module,
         data,
         out,
@@ -168,6 +169,7 @@ def _fit(
         clip_norm=schedule.clip_norm,
         precision=schedule.precision,
     )
+    facts = run_facts(config.seed).as_dict() | dataclasses.asdict(training)
     facts |= {
         "train_mixtures": len(data.train),
         "dev_talkers_heard": data.dev_talkers_heard,

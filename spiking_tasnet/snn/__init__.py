@@ -1,33 +1,43 @@
 """The spiking core; it knows torch and nothing of speech or vision.
 
-spikes      what flows between spiking layers
+words       spike trains packed into 32-bit words
+settings    how a layer spikes, and how a network is converted; plain data
 neuron      integrate-and-fire dynamics and encoding
-threshold   Threshold LayerNorm
-fold        batch norm into the operator before it
-tandem      spikes forward, the analog layer's gradient backward
 operators   Linear, Conv1d, Conv2d with given weights; fan-out
-layers      the layer that is analog first and spiking once converted
-network     find convertible layers, make plain torch networks convertible
-convert     conversion of a layer, and of a network without training
-kept        what a layer in use works out of its weights once
+fold        batch norm into the operator before it
+threshold   Threshold LayerNorm
+tandem      spikes forward, the analog layer's gradient backward
+surrogate   spikes that a gradient goes through in time
+constraints few bits and few inputs; fixed_point: the integers that follow
+kernels     the simulation behind one interface
+spikes      what flows between spiking layers
+branch      what a converted layer computes with; roles: what it computes in each role
+layers      the layer that is analog first and spiking once converted; kept: what it computes from its weights once
+compose     find convertible layers, make plain torch networks convertible
+conversion  conversion of a layer, and of a network without training
 energy      MACs, synaptic operations, energy
 export      a converted network in one file of arrays, and its check; export_fields: what is in it
-kernels     the simulation behind one interface
+
+The names below are imported on first use, so that `snn.settings` alone loads no torch.
 """
 
-from spiking_tasnet.snn.constraints import Constraints
-from spiking_tasnet.snn.convert import SpikingSettings, convert, convert_layer
-from spiking_tasnet.snn.energy import record_cost
-from spiking_tasnet.snn.export import check_export, export_network
-from spiking_tasnet.snn.kept import keep_synapses
-from spiking_tasnet.snn.layers import ConvertibleLayer
-from spiking_tasnet.snn.network import LayerReport, convertible_layers, make_convertible
-from spiking_tasnet.snn.neuron import integrate_and_fire
-from spiking_tasnet.snn.spikes import Spikes
-from spiking_tasnet.snn.threshold import activation_percentile
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spiking_tasnet.snn.compose import LayerReport, convertible_layers, keep_synapses, make_convertible
+    from spiking_tasnet.snn.conversion import convert, convert_layer
+    from spiking_tasnet.snn.energy import record_cost
+    from spiking_tasnet.snn.export import check_export, export_network
+    from spiking_tasnet.snn.layers import ConvertibleLayer
+    from spiking_tasnet.snn.neuron import integrate_and_fire
+    from spiking_tasnet.snn.settings import Constraints, ConversionSettings, SpikingSettings
+    from spiking_tasnet.snn.spikes import Spikes
+    from spiking_tasnet.snn.threshold import activation_percentile
 
 __all__ = [
     "Constraints",
+    "ConversionSettings",
     "ConvertibleLayer",
     "LayerReport",
     "Spikes",
@@ -43,3 +53,23 @@ __all__ = [
     "make_convertible",
     "record_cost",
 ]
+
+_HOMES = {
+    "compose": ("LayerReport", "convertible_layers", "keep_synapses", "make_convertible"),
+    "conversion": ("convert", "convert_layer"),
+    "energy": ("record_cost",),
+    "export": ("check_export", "export_network"),
+    "layers": ("ConvertibleLayer",),
+    "neuron": ("integrate_and_fire",),
+    "settings": ("Constraints", "ConversionSettings", "SpikingSettings"),
+    "spikes": ("Spikes",),
+    "threshold": ("activation_percentile",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that holds it."""
+    if name in _HOME_OF:
+        return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

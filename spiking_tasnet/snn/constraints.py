@@ -1,40 +1,11 @@
-"""Hardware constraints on the weights that spiking neurons share (section 4.3): few bits, few inputs a neuron."""
+"""Hardware constraints on the weights that spiking neurons share (section 4.3): few bits, few inputs."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-MAX_BITS = 8
-
-
-@dataclass(frozen=True)
-class Constraints:
-    """What the weights of a converted layer must obey.
-
-    Attributes:
-        weight_bits: k, bits of a weight and of a bias, 2 to 8; 0 for full precision. The paper uses 4 to 8.
-        per_channel: one scale an output channel instead of one a layer.
-        fan_in: F, inputs a neuron may have at most; 0 for all.
-    """
-
-    weight_bits: int = 0
-    per_channel: bool = False
-    fan_in: int = 0
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        if self.weight_bits and not 2 <= self.weight_bits <= MAX_BITS:
-            raise ValueError(f"weight_bits {self.weight_bits} found, 0 (full precision) or 2 to {MAX_BITS} expected")
-        if self.fan_in < 0:
-            raise ValueError(f"fan_in {self.fan_in} found, 0 (all inputs) or more expected")
-
-    @property
-    def levels(self) -> int:
-        """Largest integer weight: 2^(k-1) - 1, the grid being symmetric around zero."""
-        return 2 ** (self.weight_bits - 1) - 1
+from spiking_tasnet.snn.settings import Constraints
 
 
 def quantise(values: Tensor, constraints: Constraints) -> tuple[Tensor, Tensor]:

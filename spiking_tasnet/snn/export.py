@@ -1,7 +1,7 @@
 """A converted network in one file of plain arrays, for hardware and other simulators, and the check of that file.
 
 The file is an ``.npz`` that holds no pickled object. ``format``, ``fraction_bits`` and ``layers`` (names, in the order
-in which they run) stand for themselves; what belongs to layer i is called ``i.<field>``:
+in which they run) belong to the whole network; what belongs to layer i is called ``i.<field>``:
 
     role        ``encoding``, ``spiking`` or ``readout``
     kind        ``Linear``, ``Conv1d`` or ``Conv2d``
@@ -10,19 +10,19 @@ in which they run) stand for themselves; what belongs to layer i is called ``i.<
     weight      (out, in / groups, *kernel), int8 with `scale`, (1,) or (out,); or float, then without `scale`
     bias        (out,), the whole of it, in activation units
     num_steps   N_s
-    input_worth theta_{l-1}, (1,) or (in,): what a spike of the layer below is worth; not of an encoding layer. 1 where
-                `scale` holds it already: integers of inputs that have a threshold each
+    input_amplitude  theta_{l-1}, (1,) or (in,): the activation units of a spike of the layer below; not of an encoding
+                layer. 1 where `scale` holds it already: integers of inputs that have a threshold each
     rectify     whether a readout is rectified
     threshold, v_init   of an encoding or spiking layer, v_init as a fraction of the threshold
-    spread      how an encoding layer fires
+    encoding    ``burst`` or ``spread``: how an encoding layer fires
     current     b / N_s, (out,), of a spiking layer
 
 An encoding layer fires min(N_s, floor(relu(W x + b) / threshold + v_init)) spikes in consecutive steps from the first;
-with `spread`, it adds relu(W x + b) / N_s to V at each step instead, like a spiking layer. A spiking layer adds W
-(input_worth s[t]) + current to V, starting at v_init x threshold, and fires and subtracts `threshold` where V reaches
-it. Where its `current` and `threshold` are int32, it computes in integers: V adds (W s[t]) 2^fraction_bits + current,
-with the int8 W, and starts at v_init x threshold rounded. A readout is W (input_worth x counts) + b. W is `weight` x
-`scale` elsewhere.
+with ``spread``, it adds relu(W x + b) / N_s to V at each step instead, like a spiking layer. A spiking layer adds W
+(input_amplitude s[t]) + current to V, which starts at v_init x threshold. Where V reaches `threshold`, the neuron fires
+and V falls by it. Where its `current` and `threshold` are int32, the layer computes in integers: V adds
+(W s[t]) 2^fraction_bits + current, with the int8 W, and starts at v_init x threshold rounded. A readout is
+W (input_amplitude x counts) + b. W is `weight` x `scale` elsewhere.
 """
 
 from __future__ import annotations
@@ -35,13 +35,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn.constraints import Constraints, violations
-from spiking_tasnet.snn.export_fields import ROLES, Fields, export_fault
+from spiking_tasnet.files import whole_file
+from spiking_tasnet.snn.compose import TRANSPARENT, LayerReport
+from spiking_tasnet.snn.constraints import violations
+from spiking_tasnet.snn.export_fields import ROLES, Fields, export_fault, renamed
 from spiking_tasnet.snn.kernels import FRACTION_BITS
 from spiking_tasnet.snn.layers import ConvertibleLayer
-from spiking_tasnet.snn.network import TRANSPARENT, LayerReport
+from spiking_tasnet.snn.operators import Operator
+from spiking_tasnet.snn.settings import Constraints
 
-FORMAT = "spiking_tasnet.snn.export 1"
+FORMAT = "spiking_tasnet.snn.export 2"
+FIRST_FORMAT = "spiking_tasnet.snn.export 1"  # of versions up to 0.1: `encoding` was a bool, `spread`
 
 
 def export_network(network: nn.Module, path: str | os.PathLike) -> list[LayerReport]:
@@ -87,7 +91,8 @@ def export_network(network: nn.Module, path: str | os.PathLike) -> list[LayerRep
         arrays |= {f"{number}.{field}": values for field, values in fields.items()}
         reports.append(LayerReport(name, "exported", f"{module.role}, {fields['kind']}, {fields['weight'].dtype}"))
         below, flatten = module, False
-    _write(path, arrays)
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
     return reports
 
 
@@ -132,7 +137,8 @@ def read_export(path: str | os.PathLike) -> dict[str, Fields]:
         raise FileNotFoundError(f"{path}: no such file; export_network makes it") from None
     except Exception as error:  # a damaged archive can raise almost anything
         raise ValueError(f"{path}: not a file of arrays ({error}); export the network again") from None
-    if str(arrays.get("format")) != FORMAT:
+    format_ = str(arrays.get("format"))
+    if format_ not in (FORMAT, FIRST_FORMAT):
         raise ValueError(f"{path}: an export of another program or version found; export the network again")
     names = arrays.get("layers")
     if names is None or names.ndim != 1 or names.dtype.kind != "U" or not len(names):
@@ -141,6 +147,7 @@ def read_export(path: str | os.PathLike) -> dict[str, Fields]:
     for number, name in enumerate(names):
         prefix = f"{number}."
         own = {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
+        own = renamed(own) if format_ == FIRST_FORMAT else own
         fault = export_fault(own)
         if fault:
             raise ValueError(f"{path}: layer {str(name)!r}: {fault}; export the network again")
@@ -158,17 +165,17 @@ def _in_order(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _is_converted(module: nn.Module) -> bool:
-    return isinstance(module, ConvertibleLayer) and module.role != "analog"
+    return isinstance(module, ConvertibleLayer) and module.is_converted
 
 
 def _fault(module: nn.Module) -> str:
     """Why the file cannot carry a module between the first and the last converted one, or an empty string."""
     if isinstance(module, ConvertibleLayer):
-        if module.role == "analog":
+        if not module.is_converted:
             return "still analog between spiking layers: finish its conversion"
         if module.role not in ROLES:
             return f"{module.role} found, one of {', '.join(ROLES)} expected: convert the ANN by method 'tandem' or PTL"
-        return "" if module.norm is None or module.folded else "its batch norm is live: convert with fold=True"
+        return "" if module.norm is None or module.settings.folded else "its batch norm is live: convert with fold=True"
     if isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) != (1, -1):
         return f"flattens dimensions {module.start_dim} to {module.end_dim}, all but the first expected"
     if isinstance(module, TRANSPARENT):
@@ -188,37 +195,37 @@ def _faults_of_the_chain(layers: list[tuple[str, ConvertibleLayer]]) -> list[str
 
 def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
     """What the file says of one layer; `below` is the layer whose spikes it reads."""
-    operator = layer.operator
-    worth = None if below is None else below.spike_worth
+    operator, settings = layer.operator, layer.settings
+    amplitude = None if below is None else below.spike_amplitude
     with torch.no_grad():
-        weight, bias = layer.effective_weights(input_worth=worth)
-    bias = torch.zeros_like(layer.threshold) if bias is None else bias
+        branch = layer.branch(input_amplitude=amplitude)
+    bias = torch.zeros_like(layer.threshold) if branch.bias is None else branch.bias
     fields: dict[str, Any] = {"role": layer.role, "kind": type(operator).__name__, "bias": bias}
     fields |= _geometry(operator)
-    if layer.constraints.weight_bits:
-        integers, scale = layer.integer_weight(worth)
+    if settings.constraints.weight_bits:
+        integers, scale = layer.integer_weight(amplitude)
         fields |= {"weight": integers, "scale": scale.flatten()}
     else:
-        fields["weight"] = weight
+        fields["weight"] = branch.weight
     fields["num_steps"] = layer.num_steps
-    if worth is not None:
-        in_scale = layer.constraints.weight_bits and worth.numel() > 1
-        fields["input_worth"] = torch.ones(1) if in_scale else worth
+    if amplitude is not None:
+        in_scale = settings.constraints.weight_bits and amplitude.numel() > 1
+        fields["input_amplitude"] = torch.ones(1) if in_scale else amplitude
     if layer.role == "readout":
         fields["rectify"] = layer.rectify
     else:
-        fields |= {"threshold": layer.threshold, "v_init": layer.v_init}
+        fields |= {"threshold": layer.threshold, "v_init": settings.v_init}
     if layer.role == "encoding":
-        fields["spread"] = layer.spread
-    if layer.role == "spiking":
-        _, fields["current"], fields["threshold"] = layer.synapses(worth, weight, bias)
+        fields["encoding"] = settings.encoding
+    if layer.role == "spiking" and amplitude is not None:
+        _, fields["current"], fields["threshold"], _ = layer.neurons(branch, amplitude)
     return {
         name: value.detach().cpu().numpy() if isinstance(value, Tensor) else np.array(value)
         for name, value in fields.items()
     }
 
 
-def _geometry(operator: nn.Module) -> dict[str, Any]:
+def _geometry(operator: Operator) -> dict[str, Any]:
     if isinstance(operator, nn.Linear):
         return {}
     spans = [reach * (taps - 1) for reach, taps in zip(operator.dilation, operator.kernel_size, strict=True)]
@@ -234,15 +241,3 @@ def _geometry(operator: nn.Module) -> dict[str, Any]:
         "padding": padding,
         "groups": operator.groups,
     }
-
-
-def _write(path: str | os.PathLike, arrays: Fields) -> None:
-    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        raise

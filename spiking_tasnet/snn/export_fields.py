@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spiking_tasnet.snn.layers import MAX_STEPS
+from spiking_tasnet.snn.settings import ENCODINGS, MAX_STEPS
 
 ROLES = ("encoding", "spiking", "readout")
 AXES = {"Linear": 0, "Conv1d": 1, "Conv2d": 2}  # that a kernel has
@@ -29,11 +29,22 @@ def export_fault(fields: Fields) -> str:
             return f"{name} of shape {values.shape} found, {' or '.join(map(str, expected))} expected"
         if not np.isfinite(values).all():
             return f"{name} holds NaN or infinite values, finite ones expected"
+    if role == "encoding" and _text(fields.get("encoding")) not in ENCODINGS:
+        return f"encoding {_text(fields.get('encoding'))!r} found, one of {', '.join(ENCODINGS)} expected"
     if "scale" in fields and fields["weight"].dtype != np.int8:
         return f"a weight of type {fields['weight'].dtype} with a scale found, int8 expected"
     if not 1 <= fields["num_steps"] <= MAX_STEPS:
         return f"num_steps {fields['num_steps']} found, 1 to {MAX_STEPS} expected"
     return ""
+
+
+def renamed(fields: Fields) -> Fields:
+    """Fields of a layer in the first format, under the names that they have now."""
+    found = {{"input_worth": "input_amplitude"}.get(name, name): values for name, values in fields.items()}
+    spread = found.pop("spread", None)
+    if spread is not None:
+        found["encoding"] = np.array("spread" if spread.any() else "burst")
+    return found
 
 
 def _shapes(role: str, axes: int, fields: Fields) -> dict[str, list[tuple[int | None, ...]]]:
@@ -47,13 +58,11 @@ def _shapes(role: str, axes: int, fields: Fields) -> dict[str, list[tuple[int | 
     if "scale" in fields:
         shapes["scale"] = each
     if role != "encoding":
-        shapes["input_worth"] = [(None,)]
+        shapes["input_amplitude"] = [(None,)]
     if role == "readout":
         shapes["rectify"] = [()]
     else:
         shapes |= {"threshold": each, "v_init": [()]}
-    if role == "encoding":
-        shapes["spread"] = [()]
     if role == "spiking":
         shapes["current"] = [(out,)]
     return shapes

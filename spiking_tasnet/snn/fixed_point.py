@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spiking_tasnet.snn.kernels import FRACTION_BITS
+from spiking_tasnet.snn.kernels.neurons import FRACTION_BITS
 
 MAX_INT32 = 2**31 - 1
 
@@ -13,8 +13,8 @@ MAX_INT32 = 2**31 - 1
 def fixed_point(bias: Tensor | None, unit: Tensor, threshold: Tensor, num_steps: int) -> tuple[Tensor, Tensor]:
     """Bias current and threshold of a quantised layer, for exact integer arithmetic.
 
-    They are no multiples of the worth of a spike at an integer weight of 1, and are rounded to 2**-FRACTION_BITS of it,
-    which is what the hardware holds.
+    Neither is a multiple of what a spike adds at an integer weight of 1, so both are rounded to 2**-FRACTION_BITS of
+    that amount, which is what the hardware holds.
 
     Args:
         bias: as both branches see it, (out,).

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from spiking_tasnet.snn.layers import ConvertibleLayer
+from spiking_tasnet.snn.operators import Operator
 
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
-def folded_weights(operator: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
+def folded_weights(operator: Operator, norm: BatchNorm) -> tuple[Tensor, Tensor]:
     """Weight and bias of the one operator that equals `operator` then `norm` in eval mode.
 
     With g = gamma / sqrt(var + eps): W' = g W, b' = g (b - mean) + beta. Computed in float64.
@@ -28,7 +26,7 @@ def folded_weights(operator: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor
     return weight.to(operator.weight.dtype), bias.to(operator.weight.dtype)
 
 
-def live_weights(operator: nn.Module, norm: nn.Module, x: Tensor | None) -> tuple[Tensor, Tensor]:
+def live_weights(operator: Operator, norm: BatchNorm, x: Tensor | None) -> tuple[Tensor, Tensor]:
     """Weight and bias of `operator` then `norm` as the norm is now, differentiable in all four.
 
     In training these are the statistics of the batch, and the running ones are brought up to date.
@@ -48,8 +46,8 @@ def live_weights(operator: nn.Module, norm: nn.Module, x: Tensor | None) -> tupl
 
 
 @torch.no_grad()
-def fold_shortcut(layer: ConvertibleLayer) -> None:
-    """Make ReLU(norm(operator(x)) + x) one operator, in place: the identity is added to its centre tap.
+def fold_shortcut(operator: Operator, norm: BatchNorm | None) -> None:
+    """Make norm(operator(x)) + x one operator, in place: the identity is added to its centre tap.
 
     The operator gets the folded weights and is what is trained from then on. The norm stays in the module, unused, so
     that its checkpoint keeps its names: its statistics are no longer those of what the operator gives, and in training
@@ -58,7 +56,6 @@ def fold_shortcut(layer: ConvertibleLayer) -> None:
     Raises:
         ValueError: an operator that does not keep width and length, so there is no tap for the identity.
     """
-    operator, norm = layer.operator, layer.norm
     if not carries_shortcut(operator):
         raise ValueError(f"{operator} found, one that keeps width and length expected: a shortcut adds input to output")
     weight, bias = (operator.weight, operator.bias) if norm is None else folded_weights(operator, norm)
@@ -74,23 +71,16 @@ def fold_shortcut(layer: ConvertibleLayer) -> None:
         norm.bias.zero_()
         norm.running_mean.zero_()
         norm.running_var.fill_(1 - norm.eps)
-        set_folded(layer)
-    layer.shortcut = False
 
 
-def set_folded(layer: ConvertibleLayer, folded: bool = True) -> None:
-    """Say whether the batch norm of a layer is part of its operator: if so, it is neither applied nor trained."""
-    layer.set_extra_state(layer.get_extra_state() | {"folded": folded})
-
-
-def changes_nothing(norm: nn.Module) -> bool:
+def changes_nothing(norm: BatchNorm) -> bool:
     """Whether a batch norm is, in eval mode, the identity that `fold_shortcut` leaves."""
     zeros = (norm.bias, norm.running_mean)
     unit = norm.running_var == 1 - norm.eps
     return bool(unit.all() and (norm.weight == 1).all() and not any(values.any() for values in zeros))
 
 
-def carries_shortcut(operator: nn.Module) -> bool:
+def carries_shortcut(operator: Operator) -> bool:
     """Whether input and output of an operator have one shape, and its centre tap reads what it writes."""
     if isinstance(operator, nn.Linear):
         return operator.in_features == operator.out_features
@@ -105,7 +95,7 @@ def _numbers(padding: str | tuple[int, ...]) -> tuple[int, ...]:
     return (0,) if isinstance(padding, str) else padding
 
 
-def _fold(operator: nn.Module, norm: nn.Module, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+def _fold(operator: Operator, norm: BatchNorm, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
     gain = (var + norm.eps).rsqrt()
     if norm.affine:
         gain = gain * norm.weight

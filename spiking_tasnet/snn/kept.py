@@ -1,39 +1,34 @@
-"""What a layer works out of its weights, kept while it is only used."""
+"""What a layer computes from its weights, kept while the network is only used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from spiking_tasnet.snn.network import convertible_layers
+T = TypeVar("T")
 
 
 class Kept:
-    """Values by name, as long as the spikes that come in are worth the same."""
+    """Values by name, as long as the amplitude of the incoming spikes is the same."""
 
     def __init__(self) -> None:
-        self._worth: Tensor | None = None
-        self._values: dict[str, Any] = {}
+        self._amplitude: Tensor | None = None
+        self._values: dict[str, object] = {}
 
-    def get(self, name: str, input_worth: Tensor | None, make: Callable[[], Any]) -> Any:
-        """The value called `name`, made once for this `input_worth`, (1,) or (in,); None where no spikes come in."""
-        before = self._worth
-        if (before is None) != (input_worth is None) or (before is not None and not torch.equal(before, input_worth)):
+    def get(self, name: str, input_amplitude: Tensor | None, make: Callable[[], T]) -> T:
+        """The value called `name`, made once for this `input_amplitude`, (1,) or (in,); None without spikes."""
+        if not _same(self._amplitude, input_amplitude):
             self._values = {}
-            self._worth = None if input_worth is None else input_worth.clone()
+            self._amplitude = None if input_amplitude is None else input_amplitude.clone()
         if name not in self._values:
             self._values[name] = make()
-        return self._values[name]
+        return self._values[name]  # pyright: ignore[reportReturnType]  # one name holds one type
 
 
-def keep_synapses(network: nn.Module) -> None:
-    """Have every converted layer quantise, scale and pack its weights once instead of at each call.
-
-    For a network that is used and not trained. A layer forgets what it kept when it is put in training mode, loads a
-    state or is converted; weights that are written to in another way are not noticed.
-    """
-    for layer in convertible_layers(network).values():
-        layer.kept = Kept()
+def _same(before: Tensor | None, now: Tensor | None) -> bool:
+    if before is None or now is None:
+        return before is now
+    return torch.equal(before, now)

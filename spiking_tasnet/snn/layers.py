@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn.constraints import Constraints, constrained, limit_fan_in, quantise
-from spiking_tasnet.snn.fixed_point import fixed_point
-from spiking_tasnet.snn.fold import BATCH_NORMS, folded_weights, live_weights
-from spiking_tasnet.snn.operators import check_operator, out_channels, scale_inputs, unscale_inputs
-from spiking_tasnet.snn.roles import ROLES
+from spiking_tasnet.snn import roles
+from spiking_tasnet.snn.branch import Branch, constrained_weights, integer_weight, neurons_behind
+from spiking_tasnet.snn.constraints import limit_fan_in
+from spiking_tasnet.snn.fold import BATCH_NORMS, BatchNorm, fold_shortcut, folded_weights, live_weights
+from spiking_tasnet.snn.kept import Kept
+from spiking_tasnet.snn.kernels import Neurons, PackedWeights
+from spiking_tasnet.snn.operators import Operator, check_operator, out_channels
+from spiking_tasnet.snn.settings import ANALOG, Constraints, Role, SpikingSettings, saved_settings
 from spiking_tasnet.snn.spikes import Spikes
 
-if TYPE_CHECKING:
-    from spiking_tasnet.snn.kept import Kept
-
-MAX_STEPS = 1_000_000  # of a simulation; literature ends at some thousands
+T = TypeVar("T")
 
 
 class ConvertibleLayer(nn.Module):
@@ -38,7 +38,7 @@ class ConvertibleLayer(nn.Module):
     place and for good; from then on these folded weights are the parameters, of the spiking and of the coupled analog
     branch alike, in training and in eval. The batch norm stays in the module unused, so that the names in a
     checkpoint do not depend on the stage it was taken at. Methods that train a network from scratch leave the norm
-    live instead (``fold=False``): weights and norm are trained and folded at each call. In either case
+    live instead (``folded=False``): weights and norm are trained and folded at each call. In either case
     `effective_weights` is the one place that says what both branches compute with, constraints included.
 
     Args:
@@ -46,11 +46,16 @@ class ConvertibleLayer(nn.Module):
         norm: BatchNorm1d, BatchNorm2d or None.
         readout: the last layer, or the last before an analog head: it is converted to a readout instead of spikes.
         rectify: whether a ReLU follows; only a readout may go without.
-        gate: pass no tandem gradient where the count is saturated (above a_u).
+        clip_saturated_gradient: pass no tandem gradient where the count is saturated (above a_u).
 
     Attributes:
+        settings: what the layer is now and how its neurons behave; all that it keeps beside its tensors.
+        threshold: theta of each channel, (out,), in activation units; a buffer.
         shortcut: while it is analog, add the input to what is rectified: ReLU(norm(operator(x)) + x). `fold_shortcut`
             makes the addition part of the operator, and must come before a conversion.
+        window: what rate coding goes on from; None where it starts afresh.
+        kept: what the layer computes from its weights, once `keep_synapses` asked for it.
+        bypass: if set, `forward` calls it with the layer and its input instead of `run_role`.
 
     Shape:
         As the operator's; (batch, in, ...) -> (batch, out, ...).
@@ -60,6 +65,10 @@ class ConvertibleLayer(nn.Module):
         ValueError: an operator that spikes cannot cross (see `check_operator`), or spikes wanted without a ReLU.
     """
 
+    operator: Operator
+    norm: BatchNorm | None
+    threshold: Tensor
+
     def __init__(
         self,
         operator: nn.Module,
@@ -67,166 +76,139 @@ class ConvertibleLayer(nn.Module):
         *,
         readout: bool = False,
         rectify: bool = True,
-        gate: bool = False,
+        clip_saturated_gradient: bool = False,
     ):
-        """See the class."""
         super().__init__()
-        check_operator(operator)
+        linear = check_operator(operator)
         if norm is not None and not isinstance(norm, BATCH_NORMS):
             raise TypeError(f"{type(norm).__name__} found, BatchNorm1d, BatchNorm2d or None expected")
         if not rectify and not readout:
             raise ValueError("rectify=False found in a layer that is to spike: only a readout may be negative")
-        if norm is not None and operator.bias is None:  # folding will need one
-            operator.bias = nn.Parameter(operator.weight.new_zeros(out_channels(operator)))
-        self.operator, self.norm, self.readout, self.rectify, self.gate = operator, norm, readout, rectify, gate
-        self.shortcut = False
-        self.register_buffer("threshold", operator.weight.new_zeros(out_channels(operator)))
-        self.constraints = Constraints()
-        self.role, self.num_steps, self.v_init, self.decay = "analog", 0, 0.0, 1.0
-        self.spread, self.folded = False, False
-        self._layer_wise = True
+        zeros = linear.weight.detach().new_zeros(out_channels(linear))
+        if norm is not None and linear.bias is None:  # folding will need one
+            linear.bias = nn.Parameter(zeros.clone())
+        self.operator, self.norm, self.readout, self.rectify = linear, norm, readout, rectify
+        self.clip_saturated_gradient = clip_saturated_gradient
+        self.register_buffer("threshold", zeros)
+        self.settings, self._layer_wise, self.shortcut = ANALOG, True, False
+        self.window: roles.Window | None = None
         self.kept: Kept | None = None
-        self.around: Callable[[ConvertibleLayer, Tensor | Spikes], Tensor | Spikes] | None = None  # may pass it by
-        self.reset()
+        self.bypass: Callable[[ConvertibleLayer, Tensor | Spikes], Tensor | Spikes] | None = None
 
-    def convert(
-        self,
-        role: str,
-        act_max: Tensor | None = None,
-        num_steps: int = 32,
-        v_init: float = 0.0,
-        *,
-        decay: float = 1.0,
-        spread: bool = False,
-        fold: bool = True,
-        constraints: Constraints | None = None,
-    ) -> None:
-        """Turn the analog layer into `role`.
+    @property
+    def role(self) -> Role:
+        """What the layer is now."""
+        return self.settings.role
+
+    @property
+    def num_steps(self) -> int:
+        """N_s; 0 while it is analog."""
+        return self.settings.num_steps
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether it is no longer the ANN's layer."""
+        return self.settings.is_converted
+
+    @property
+    def is_spiking(self) -> bool:
+        """Whether it fires spikes; a readout does not."""
+        return self.settings.is_spiking
+
+    @property
+    def spike_amplitude(self) -> Tensor:
+        """Theta as `Spikes` carry it: (1,) if all channels share it, else (out,)."""
+        return self.threshold[:1] if self._layer_wise else self.threshold
+
+    def convert(self, settings: SpikingSettings, act_max: Tensor | None = None) -> None:
+        """Make of the analog layer what `settings` say.
+
+        The batch norm is folded where `settings.folded`, and the fan-in is cut here.
 
         Args:
-            role: any but ``analog``.
+            settings: any role but ``analog``.
             act_max: a_u > 0 of the layer (1,) or of each channel (out,). theta = a_u / N_s, or a_u itself for
                 ``rate``. None for a readout.
-            num_steps: N_s, at least 1; for ``rate`` the length of a window.
-            v_init: V[0] as a fraction of the threshold, 0 <= v_init < 1.
-            decay: membrane potential kept a step, 0 < decay <= 1; only ``surrogate`` neurons may leak.
-            spread: an ``encoding`` layer takes its activation as a constant current over the window, so that its spikes
-                are spread over it; else, as in the paper, all at the first step.
-            fold: fold the batch norm for good; False keeps it live, for training from scratch.
-            constraints: on weights and biases; the fan-in is cut here.
 
         Raises:
-            ValueError: already converted, or an argument out of range.
+            ValueError: already converted, a shortcut, or no activation range.
         """
-        if self.role != "analog":
+        if self.is_converted:
             raise ValueError(f"a layer that is {self.role} already was given to convert: convert analog layers only")
         if self.shortcut:
             raise ValueError("a layer with a shortcut was given to convert: call fold_shortcut first")
-        if role not in ROLES or role == "analog":
-            raise ValueError(f"role {role!r} found, one of {', '.join(ROLES)} expected")
-        if num_steps < 1 or not 0 <= v_init < 1:
-            raise ValueError(f"num_steps {num_steps}, v_init {v_init} found; num_steps >= 1, 0 <= v_init < 1 expected")
-        if not 0 < decay <= 1 or (decay < 1 and role not in ("surrogate", "readout")):
-            raise ValueError(f"decay {decay} of a layer that is {role} found, 1 expected; only surrogate neurons leak")
-        constraints = constraints or Constraints()
-        if constraints != Constraints() and not fold:
-            raise ValueError("constraints on weights whose batch norm is live found: fold it, they bind folded weights")
-        if role != "readout":
+        if not settings.is_converted:
+            raise ValueError("role 'analog' found, another one expected: a layer is analog before its conversion")
+        if settings.is_spiking:
             if act_max is None or not bool((act_max > 0).all()):
                 raise ValueError("a dead layer: its activation percentile is zero; raise the percentile or retrain")
-            self.threshold.copy_((act_max / (1 if role == "rate" else num_steps)).expand_as(self.threshold))
-        if self.norm is not None and fold:
-            weight, bias = folded_weights(self.operator, self.norm)
-            self.operator.weight.data.copy_(weight)
-            self.operator.bias.data.copy_(bias)
-        if constraints.fan_in:
-            self.operator.weight.data.copy_(limit_fan_in(self.operator.weight.data, constraints.fan_in))
-        self.set_extra_state(
-            {
-                "role": role,
-                "num_steps": int(num_steps),
-                "v_init": float(v_init),
-                "decay": float(decay),
-                "spread": bool(spread),
-                "folded": fold,
-                "constraints": dataclasses.asdict(constraints),
-            }
-        )
+            steps = 1 if settings.role == "rate" else settings.num_steps
+            self.threshold.copy_((act_max / steps).expand_as(self.threshold))
+        operator = self.operator
+        if self.norm is not None and settings.folded:
+            weight, bias = folded_weights(operator, self.norm)
+            operator.weight.data.copy_(weight)
+            operator.bias.data.copy_(bias)
+        if settings.constraints.fan_in:
+            operator.weight.data.copy_(limit_fan_in(operator.weight.data, settings.constraints.fan_in))
+        self._take_up(settings)
+
+    def fold_shortcut(self) -> None:
+        """Make ReLU(norm(operator(x)) + x) one operator, in place, the norm included; see `fold.fold_shortcut`."""
+        fold_shortcut(self.operator, self.norm)
+        self.shortcut = False
+        if self.norm is not None:
+            self.set_folded()
+
+    def set_folded(self, folded: bool = True) -> None:
+        """Say whether the batch norm is part of the operator: if so, it is neither applied nor trained."""
+        self._take_up(dataclasses.replace(self.settings, folded=folded))
 
     def effective_weights(
-        self, x: Tensor | Spikes | None = None, input_worth: Tensor | None = None
+        self, x: Tensor | Spikes | None = None, input_amplitude: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """The weight and bias that the layer computes with, now, in both its branches.
 
         Args:
             x: what the layer is given; its statistics count where a batch norm is live and in training, and the
                 thresholds of its spikes where weights have few bits.
-            input_worth: these thresholds, (1,) or (in,), where `x` is not at hand.
+            input_amplitude: these thresholds, (1,) or (in,), where `x` is not at hand.
         """
-        weight, bias = self.operator.weight, self.operator.bias
-        if self.norm is not None and not self.folded:
-            return live_weights(self.operator, self.norm, x.value if isinstance(x, Spikes) else x)
-        if self.constraints == Constraints():
-            return weight, bias
-        worth = None
-        if self.constraints.weight_bits:
-            worth = x.threshold if isinstance(x, Spikes) else input_worth
-        return self._once("weights", worth, lambda: self._constrained(worth))
+        operator, constraints = self.operator, self.settings.constraints
+        if self.norm is not None and not self.settings.folded:
+            return live_weights(operator, self.norm, x.value if isinstance(x, Spikes) else x)
+        if constraints == Constraints():
+            return operator.weight, operator.bias
+        amplitude = None
+        if constraints.weight_bits:
+            amplitude = x.threshold if isinstance(x, Spikes) else input_amplitude
+        return self._once("weights", amplitude, lambda: constrained_weights(operator, constraints, amplitude))
 
-    def _constrained(self, worth: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        weight, bias = self._worth_of(self.operator.weight, worth), self.operator.bias
-        weight, bias = constrained(weight, bias, self.constraints)
-        return unscale_inputs(self.operator, weight, worth), bias
+    def integer_weight(self, input_amplitude: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The integers that a layer of few bits holds, and their scale; see `branch.integer_weight`."""
+        return integer_weight(self.operator, self.settings.constraints, input_amplitude)
 
-    def _once(self, name: str, worth: Tensor | None, make: Callable[[], Any]) -> Any:
+    def branch(self, x: Tensor | Spikes | None = None, input_amplitude: Tensor | None = None) -> Branch:
+        """The analog branch with the weights that are effective now; arguments as `effective_weights`."""
+        weight, bias = self.effective_weights(x, input_amplitude)
+        flags = self.rectify, self.clip_saturated_gradient
+        return Branch(self.operator, weight, bias, self.threshold, self.spike_amplitude, *flags)
+
+    def neurons(self, branch: Branch, input_amplitude: Tensor) -> Neurons:
+        """What `kernels.simulate` takes; see `branch.neurons_behind`."""
+        return self._once("neurons", input_amplitude, lambda: neurons_behind(branch, self.settings, input_amplitude))
+
+    def packed_weights(self, input_amplitude: Tensor) -> dict[int, PackedWeights] | None:
+        """Where a kernel may keep what it made of `neurons`; None for nowhere."""
+        if self.kept is None:
+            return None
+        return self._once("packed", input_amplitude, lambda: dict[int, PackedWeights]())
+
+    def _once(self, name: str, amplitude: Tensor | None, make: Callable[[], T]) -> T:
         """What `make` gives; kept for the next call where `keep_synapses` says so and no gradient is wanted."""
         if self.kept is None or torch.is_grad_enabled():
             return make()
-        return self.kept.get(name, worth, make)
-
-    def _worth_of(self, weight: Tensor, input_worth: Tensor | None) -> Tensor:
-        """What few bits hold: the weight, times theta_{l-1} where every input has a threshold of its own."""
-        if input_worth is None or input_worth.numel() == 1:
-            return weight
-        return scale_inputs(self.operator, weight, input_worth)
-
-    def integer_weight(self, input_worth: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The integers that a layer of few bits holds, and the worth of one.
-
-        Args:
-            input_worth: theta_{l-1}, (1,) or (in,).
-
-        Returns:
-            int8 weight, and its scale, (1,) or (out, 1, ...); theta_{l-1} is part of it where it is one per input.
-        """
-        return quantise(self._worth_of(self.operator.weight, input_worth), self.constraints)
-
-    def synapses(self, input_worth: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """What `kernels.simulate` takes: theta_{l-1} W, b / N_s and theta_l; integers where the weights have few bits.
-
-        Args:
-            input_worth: theta_{l-1}, (1,) or (in,).
-            weight: effective, (out, in / groups, *kernel).
-            bias: effective, (out,).
-        """
-        return self._once("synapses", input_worth, lambda: self._synapses(input_worth, weight, bias))
-
-    def packed_rows(self, input_worth: Tensor) -> dict[int, Any] | None:
-        """Where a kernel may keep what it made of `synapses`; None for nowhere."""
-        return self._once("rows", input_worth, dict) if self.kept is not None else None
-
-    def _synapses(self, input_worth: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        if self.constraints.weight_bits:
-            integers, scale = self.integer_weight(input_worth)
-            unit = scale.flatten().double() * (input_worth.double() if input_worth.numel() == 1 else 1)
-            return integers, *fixed_point(bias, unit, self.threshold, self.num_steps)
-        current = torch.zeros_like(self.threshold) if bias is None else bias / self.num_steps
-        return scale_inputs(self.operator, weight, input_worth), current, self.threshold
-
-    @property
-    def spike_worth(self) -> Tensor:
-        """Theta as `Spikes` carry it: (1,) if all channels share it, else (out,)."""
-        return self.threshold[:1] if self._layer_wise else self.threshold
+        return self.kept.get(name, amplitude, make)
 
     def forward(self, x: Tensor | Spikes) -> Tensor | Spikes:
         """Compute the layer in its present role.
@@ -234,60 +216,69 @@ class ConvertibleLayer(nn.Module):
         Raises:
             TypeError: a spiking layer was given a tensor, so something below it turned spikes into values.
         """
-        return self.compute(x) if self.around is None else self.around(self, x)
+        return self.run_role(x) if self.bypass is None else self.bypass(self, x)
 
-    def compute(self, x: Tensor | Spikes) -> Tensor | Spikes:
-        """Compute the layer, whoever stands around it."""
-        return ROLES[self.role](self, x)
+    def run_role(self, x: Tensor | Spikes) -> Tensor | Spikes:
+        """Compute the layer, also where a `bypass` is set."""
+        settings = self.settings
+        if settings.role == "analog":
+            norm = None if settings.folded else self.norm
+            return roles.analog(self.operator, norm, x, rectify=self.rectify, shortcut=self.shortcut)
+        if settings.role == "spiking":
+            return self._run_spiking(x)
+        if settings.role == "surrogate":
+            return roles.surrogate(self.branch(x), settings, x)
+        with roles.full_precision(self.threshold.device):
+            branch = self.branch(x)
+        if settings.role == "encoding":
+            return roles.encoding(branch, settings, x)
+        if settings.role == "readout":
+            return roles.readout(branch, x)
+        spikes, self.window = roles.rate(branch, settings, x, self.window)
+        return spikes
+
+    def _run_spiking(self, x: Tensor | Spikes) -> Spikes:
+        if not isinstance(x, Spikes):
+            raise TypeError("a spiking layer was given a tensor, Spikes expected: a layer below it reads counts")
+        branch = self.branch(x)
+        with torch.no_grad(), roles.full_precision(self.threshold.device):
+            neurons, packed = self.neurons(branch, x.threshold), self.packed_weights(x.threshold)
+        return roles.spiking(branch, self.settings, x, neurons, packed)
 
     def reset(self) -> None:
         """Forget what the windows of rate coding left behind."""
-        self.membrane, self.fired, self.elapsed = None, None, 0
+        self.window = None
 
     def get_extra_state(self) -> dict[str, Any]:
         """What a checkpoint keeps beside the tensors."""
-        names = ("role", "num_steps", "v_init", "decay", "spread", "folded")
-        return {name: getattr(self, name) for name in names} | {"constraints": dataclasses.asdict(self.constraints)}
+        return dataclasses.asdict(self.settings)
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
+    def set_extra_state(self, state: Any) -> None:
         """Take up the role of a checkpoint; a folded batch norm stops training.
 
         Raises:
             ValueError: what no conversion leaves: the checkpoint was changed by hand.
         """
-        _check_state(state, self.threshold)
-        self.kept = None
-        self.role, self.num_steps, self.v_init = state["role"], state["num_steps"], state["v_init"]
-        self.decay, self.spread = state.get("decay", 1.0), state.get("spread", False)
-        self.folded = state.get("folded", self.role != "analog")
-        self.constraints = Constraints(**state.get("constraints", {}))
+        settings = saved_settings(state)
+        if settings.is_spiking and not bool((self.threshold > 0).all()):
+            raise ValueError(
+                f"a threshold of zero or less of a layer that is {settings.role} found, more than zero expected"
+            )
+        self._take_up(settings)
+
+    def _take_up(self, settings: SpikingSettings) -> None:
+        self.settings, self.kept, self.window = settings, None, None
         self._layer_wise = bool((self.threshold == self.threshold[0]).all())
         if self.norm is not None:
-            self.norm.requires_grad_(not self.folded)
+            self.norm.requires_grad_(not settings.folded)
 
     def train(self, mode: bool = True) -> ConvertibleLayer:
-        """As `nn.Module.train`; a layer in training keeps nothing that it worked out of its weights."""
+        """As `nn.Module.train`; a layer in training keeps nothing that it computed from its weights."""
         self.kept = None if mode else self.kept
         return super().train(mode)
 
     def extra_repr(self) -> str:
         """Role, steps and threshold."""
-        if self.role in ("analog", "readout"):
+        if not self.is_spiking:
             return self.role
         return f"{self.role}, num_steps={self.num_steps}, threshold={self.threshold.mean():.4g}"
-
-
-def _check_state(state: Any, threshold: Tensor) -> None:
-    """Refuse an extra state that `get_extra_state` never gives."""
-    if not isinstance(state, dict) or state.get("role") not in ROLES:
-        raise ValueError(f"the state of a layer without a role found, one of {', '.join(ROLES)} expected")
-    role, steps, v_init, decay = state["role"], state.get("num_steps"), state.get("v_init"), state.get("decay", 1.0)
-    spikes = role not in ("analog", "readout")
-    if type(steps) is not int or not (1 if spikes else 0) <= steps <= MAX_STEPS:
-        raise ValueError(f"num_steps {steps!r} of a layer that is {role} found, 1 to {MAX_STEPS} expected")
-    if not isinstance(v_init, float | int) or not isinstance(decay, float | int):
-        raise ValueError(f"v_init {v_init!r} and decay {decay!r} of a layer that is {role} found, numbers expected")
-    if not 0 <= v_init < 1 or not 0 < decay <= 1:
-        raise ValueError(f"v_init {v_init}, decay {decay} found; 0 <= v_init < 1 and 0 < decay <= 1 expected")
-    if spikes and not bool((threshold > 0).all()):
-        raise ValueError(f"a threshold of zero or less of a layer that is {role} found, more than zero expected")

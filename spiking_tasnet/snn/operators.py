@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Operator = nn.Linear | nn.Conv1d | nn.Conv2d
 OPERATORS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
-def check_operator(operator: nn.Module) -> None:
-    """Refuse an operator that a spiking layer cannot carry.
+def check_operator(operator: nn.Module) -> Operator:
+    """The operator itself, if a spiking layer can carry it.
 
     Raises:
         TypeError: not a Linear, Conv1d or Conv2d.
@@ -19,11 +20,13 @@ def check_operator(operator: nn.Module) -> None:
     if not isinstance(operator, OPERATORS):
         names = ", ".join(kind.__name__ for kind in OPERATORS)
         raise TypeError(f"{type(operator).__name__} found, one of {names} expected: spikes cross linear operators only")
-    if getattr(operator, "padding_mode", "zeros") != "zeros":
-        raise ValueError(f"padding_mode {operator.padding_mode!r} found, 'zeros' expected: no spikes in padding")
+    mode = getattr(operator, "padding_mode", "zeros")
+    if mode != "zeros":
+        raise ValueError(f"padding_mode {mode!r} found, 'zeros' expected: no spikes in padding")
+    return operator
 
 
-def apply_operator(operator: nn.Module, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def apply_operator(operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Apply `operator` with `weight` and `bias` in place of its own.
 
     Shape:
@@ -60,23 +63,23 @@ def _pads(operator: nn.Conv1d) -> bool:
     return operator.padding not in ("same", "valid", (0,))
 
 
-def out_channels(operator: nn.Module) -> int:
+def out_channels(operator: Operator) -> int:
     """Number of output channels, or of output features of a Linear."""
     return operator.out_features if isinstance(operator, nn.Linear) else operator.out_channels
 
 
-def per_channel(operator: nn.Module, values: Tensor) -> Tensor:
-    """Reshape one value a channel, (chan,), so that it broadcasts over the operator's output."""
+def per_channel(operator: Operator, values: Tensor) -> Tensor:
+    """Reshape one value per channel, (chan,), so that it broadcasts over the operator's output."""
     return values if isinstance(operator, nn.Linear) else values.view(-1, *(1,) * (operator.weight.dim() - 2))
 
 
-def scale_inputs(operator: nn.Module, weight: Tensor, threshold: Tensor) -> Tensor:
+def scale_inputs(operator: Operator, weight: Tensor, threshold: Tensor) -> Tensor:
     """Multiply each weight by the threshold of the input it reads: theta_{l-1} W of Eq. 3.
 
     Args:
         operator: the operator that reads the spikes.
         weight: (out, in / groups, *kernel).
-        threshold: (1,) or one a channel of the operator's input, (in,).
+        threshold: (1,) or one per channel of the operator's input, (in,).
 
     Raises:
         ValueError: the number of thresholds is neither 1 nor the number of inputs.
@@ -93,14 +96,14 @@ def scale_inputs(operator: nn.Module, weight: Tensor, threshold: Tensor) -> Tens
     return weight * by_group.view(weight.shape[0], weight.shape[1], *(1,) * (weight.dim() - 2))
 
 
-def unscale_inputs(operator: nn.Module, weight: Tensor, threshold: Tensor | None) -> Tensor:
+def unscale_inputs(operator: Operator, weight: Tensor, threshold: Tensor | None) -> Tensor:
     """Undo `scale_inputs` where every input has a threshold of its own; None or a single one leaves the weight."""
     if threshold is None or threshold.numel() == 1:
         return weight
     return scale_inputs(operator, weight, 1 / threshold)
 
 
-def fan_out(operator: nn.Module, in_shape: torch.Size) -> Tensor:
+def fan_out(operator: Operator, in_shape: torch.Size) -> Tensor:
     """Number of synapses that one spike of each input drives, exact at the padding edges, strides and groups.
 
     Args:

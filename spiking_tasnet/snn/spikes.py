@@ -8,50 +8,34 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MAX_PACKED_STEPS = 32
+from spiking_tasnet.snn.kernels import count_spikes
+from spiking_tasnet.snn.words import is_packed, unpack_step
+
 _DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.alpha_dropout, torch.dropout, torch.feature_dropout}
 
 
-def pack(train: Tensor) -> Tensor:
-    """Pack a train of 0/1, (num_steps, ...) with at most 32 steps, into int32 words, (...): bit t is step t + 1."""
-    words = torch.zeros(train.shape[1:], dtype=torch.int32, device=train.device)
-    for step, spikes in enumerate(train):
-        words |= spikes.to(torch.int32) << step
-    return words
-
-
-def unpack_step(words: Tensor, step: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """The 0/1 spikes of one step, shaped like `words`."""
-    return ((words >> step) & 1).to(dtype)
-
-
-def count_bits(words: Tensor) -> Tensor:
-    """Number of spikes in each int32 word, int32 (Eq. 6 by popcount)."""
-    bits = words - ((words >> 1) & 0x55555555)
-    bits = (bits & 0x33333333) + ((bits >> 2) & 0x33333333)
-    bits = (bits + (bits >> 4)) & 0x0F0F0F0F
-    bits = bits + (bits >> 8)
-    return (bits + (bits >> 16)) & 0x3F
-
-
 class Spikes:
-    """Spike trains of a layer, their counts and the threshold that gives them their worth.
+    """Spike trains of a layer, their counts, and the threshold, which is the amplitude of a spike.
 
-    A torch function given `Spikes` reads `value`, so an analog layer on top of a spiking one needs no adapter
-    (DESIGN section 4). Flattening and reshaping keep the spikes; dropout leaves them as they are.
+    A torch function given `Spikes` reads `value`, so an analog layer on top of a spiking one needs no adapter.
+    Flattening and reshaping keep the spikes; dropout leaves them as they are.
 
     Attributes:
         value: theta x count in the ANN's activation units, (batch, chan, ...); carries the gradient, where there is
-            one. Given as None it is worked out when somebody asks: between spiking layers nobody does.
-        code: int32 words, one a neuron, where `num_steps` <= 32; else, or where a gradient goes through every spike,
+            one. If None, it is computed on first access: between spiking layers nobody reads it.
+        code: int32 words, one per neuron, where `num_steps` <= 32; else, or where a gradient goes through every spike,
             a dense train (num_steps, batch, chan, ...), bool or float.
-        threshold: theta, (1,) or one a channel, (chan,), in activation units.
+        threshold: theta, (1,) or one per channel, (chan,), in activation units.
         num_steps: N_s.
+        packed: whether `code` holds words.
+        shape: of the neurons, (batch, chan, ...).
+
+    Raises:
+        ValueError: `code` and `value` do not describe the same neurons.
     """
 
     def __init__(self, value: Tensor | None, code: Tensor, threshold: Tensor, num_steps: int):
-        """See the class; `code` and `value` must describe the same neurons."""
-        self.packed = code.dtype == torch.int32 and num_steps <= MAX_PACKED_STEPS
+        self.packed = is_packed(code, num_steps)
         self.shape = code.shape if self.packed else code.shape[1:]
         neurons = self.shape if value is None else value.shape
         expected = tuple(neurons) if self.packed else (num_steps, *neurons)
@@ -82,11 +66,7 @@ class Spikes:
     @property
     def counts(self) -> Tensor:
         """Spike counts, int32, (batch, chan, ...) (Eq. 6)."""
-        if not self.packed:
-            return self.code.sum(0).to(torch.int32)
-        from spiking_tasnet.snn.kernels import count_spikes  # kernels take Spikes, so they cannot come first
-
-        return count_spikes(self.code)
+        return count_spikes(self.code) if self.packed else self.code.sum(0).to(torch.int32)
 
     def step(self, step: int) -> Tensor:
         """The 0/1 spikes at `step` (from 0), in the dtype of `threshold`."""

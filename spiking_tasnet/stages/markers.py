@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from spiking_tasnet.config import SPEED_ONLY
 from spiking_tasnet.files import write_json
 from spiking_tasnet.parameters import differing
 from spiking_tasnet.stages.recipe import Recipe, Stage
 from spiking_tasnet.yaml_base import with_bases
 
-SPEED_ONLY = ("data.num_workers=", "ptl.cache_mib=")  # settings that change no result
 EPOCHS = re.compile(r"[a-z_]+\.max_epochs=")
 
 
@@ -63,7 +63,7 @@ class Markers:
         if number:
             values[recipe.data_title] = (read_marker(self.marker(0)) or {}).get("parameters")
         if stage.trains:
-            settings = [text for text in recipe.given.get("set", []) if not text.startswith(SPEED_ONLY)]
+            settings = [text for text in recipe.given.get("set", []) if text.partition("=")[0] not in SPEED_ONLY]
             values |= {"config": digest_of(recipe.config), "set": settings or None, "seed": recipe.given.get("seed")}
         for name in stage.parameters:
             value = recipe.given.get(name)

@@ -68,6 +68,7 @@ class Option:
         help: one line.
         read: makes the value of the text; raises `ValueError` with what is wrong. None is a switch.
         repeated: it may be given several times; the value is a list.
+        other: another name of it; "" for none.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Option:
     help: str
     read: Callable[[str], Any] | None = text
     repeated: bool = False
+    other: str = ""
 
     def __str__(self) -> str:
         return f"  {'--' + self.name + ' ' + self.argument:<22} {self.help}"
@@ -103,7 +105,7 @@ def parse(options: Sequence[Option], words: Sequence[str]) -> Given:
     Raises:
         ValueError: an unknown option, or a value that it does not take.
     """
-    known = {option.name: option for option in options}
+    known = {name: option for option in options for name in (option.name, option.other) if name}
     given: Given = {}
     rest = iter(words)
     for word in rest:
@@ -117,7 +119,7 @@ def parse(options: Sequence[Option], words: Sequence[str]) -> Given:
         if option.read is None:
             if equals:
                 raise ValueError(f"--{name} takes no value")
-            given[name] = True
+            given[option.name] = True
             continue
         if not equals and (value := next(rest, None)) is None:
             raise ValueError(f"--{name} needs a value: --{name} {option.argument}")
@@ -125,5 +127,5 @@ def parse(options: Sequence[Option], words: Sequence[str]) -> Given:
             read = option.read(value)
         except ValueError as error:
             raise ValueError(f"--{name} {error}") from None
-        given[name] = [*given.get(name, ()), read] if option.repeated else read
+        given[option.name] = [*given.get(option.name, ()), read] if option.repeated else read
     return given

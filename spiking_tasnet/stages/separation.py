@@ -85,7 +85,7 @@ class SeparationRecipe(Recipe):
 
     def mixing(self) -> list[str]:
         """Words that every command of mixing takes."""
-        return ["--data-dir", str(self.data), *self.words(*MIXING, "jobs")]
+        return ["--data", str(self.data), *self.words(*MIXING, "jobs")]
 
     def train(self) -> Iterator[Command]:
         """Train the ANN."""
@@ -100,7 +100,7 @@ class SeparationRecipe(Recipe):
         for system in ("ann", "snn"):
             for subset in SUBSETS:
                 model, out = self.exp / system, self.exp / "separated" / system / subset
-                places = ["--data", str(self.data / subset), "--model", str(model), "--out", str(out)]
+                places = ["--subset", str(self.data / subset), "--model", str(model), "--out", str(out)]
                 cost = ["--cost", str(self.exp / "snn" / "cost.json")] if (system, subset) == ("snn", "tt") else []
                 yield ["separate-set", *places, *cost]
 
@@ -110,7 +110,7 @@ class SeparationRecipe(Recipe):
             for subset in SUBSETS:
                 estimates = "mixture" if system == "mixture" else str(self.exp / "separated" / system / subset)
                 out = self.exp / "scores" / f"{system}_{subset}.csv"
-                places = ["--data", str(self.data / subset), "--est", estimates, "--out", str(out)]
+                places = ["--subset", str(self.data / subset), "--est", estimates, "--out", str(out)]
                 yield ["score", *places, *self.words("jobs")]
 
     def report(self) -> Iterator[Command]:

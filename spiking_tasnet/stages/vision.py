@@ -1,4 +1,4 @@
-"""The stages of a vision recipe: corpus, ANN, conversion, the methods compared, test, report."""
+"""The stages of a vision recipe: corpus, ANN, conversion, baselines, test, report."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 from spiking_tasnet.stages.options import Option
 from spiking_tasnet.stages.recipe import Command, Recipe, Stage
+from spiking_tasnet.vision.methods import METHODS
 
-METHODS = ("tandem", "surrogate", "lif", "rate", "primitive")
-COMPARED = ("tandem", "surrogate", "rate", "primitive")  # where --methods says nothing
+BASELINES = tuple(method for method in METHODS if method not in ("ann", "ptl"))
+USUAL = tuple(method for method in BASELINES if method != "lif")  # without --methods
 DOWNLOAD = Option("download", "", "let torchvision fetch the corpus, instead of --source", None)
 FAST = Option("fast", "", "take conf/NETWORK-fast.yaml: minutes to an hour on a CPU", None)
 
@@ -25,14 +26,14 @@ class VisionRecipe(Recipe):
 
     kind = "vision"
     data_title = "corpus"
-    kind_options = (Option("methods", "LIST", f"compared with PTL: of {','.join(METHODS)} (default: all but lif)"),)
+    kind_options = (Option("methods", "LIST", f"baselines: of {','.join(BASELINES)} (default: all but lif)"),)
     corpus_name: ClassVar[str]  # as `spiking-tasnet vision-data` knows it
     source_help: ClassVar[str]  # what --source is
     networks: ClassVar[tuple[str, ...]]  # the first is the default
-    compared: ClassVar[dict[str, tuple[str, ...]]] = {}  # network -> methods, where they are not the usual ones
+    baselines: ClassVar[dict[str, tuple[str, ...]]] = {}  # network -> its own ones, where they are not `USUAL`
 
     def prepare(self) -> None:
-        """Choose the configuration by the network, and the methods by the configuration."""
+        """Choose the configuration by the network, and the baselines by the configuration."""
         given = self.given
         if "config" in given and ("network" in given or "fast" in given):
             raise ValueError(
@@ -45,13 +46,13 @@ class VisionRecipe(Recipe):
         self.default_config = f"conf/{network}{'-fast' if 'fast' in given else ''}.yaml"
         config = given["config"].name if "config" in given else Path(self.default_config).name
         # A YAML of the user's is known by the beginning of its name.
-        usual = next((own for name, own in self.compared.items() if config.startswith(name)), COMPARED)
+        usual = next((own for name, own in self.baselines.items() if config.startswith(name)), USUAL)
         self.methods = given.setdefault("methods", ",".join(usual)).split(",")
         for method in self.methods:
-            expect_one_of("methods", method, METHODS)
+            expect_one_of("methods", method, BASELINES)
 
     def stages(self) -> list[Stage]:
-        """Corpus, ANN, conversion, methods, test, report."""
+        """Corpus, ANN, conversion, baselines, test, report."""
         corpus = ("dataset.json", "*_images.npy", "*_labels.npy")  # what torchvision fetched stays
         return [
             Stage("corpus", corpus, self.read_corpus, ("source",)),
@@ -60,7 +61,11 @@ class VisionRecipe(Recipe):
                 "convert it to spikes by progressive tandem learning", ("ptl",), lambda: self.train("ptl"), trains=True
             ),
             Stage(
-                "the methods it is compared with", METHODS, lambda: self.train(*self.methods), ("methods",), trains=True
+                "train or convert by the baselines",
+                BASELINES,
+                lambda: self.train(*self.methods),
+                ("methods",),
+                trains=True,
             ),
             Stage("test every network", ("results.json",), self.test),
             Stage("report", ("RESULTS.md", "curves.png", "results.csv"), self.report),

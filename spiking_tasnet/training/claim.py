@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.config import flattened, read_config, save_config
+from spiking_tasnet.config import SPEED_ONLY, flattened, read_config, save_config
 from spiking_tasnet.files import read_json, remove_leftovers, write_json
 from spiking_tasnet.lock import held
+from spiking_tasnet.parameters import differing
 from spiking_tasnet.training.checkpoint import previous_checkpoint
 
 Config = TypeVar("Config")
-SPEED_ONLY = {"data": ("num_workers",), "ptl": ("cache_mib",)}  # settings that change no result
 LEFT = ("model.pt", "last.ckpt", previous_checkpoint(Path("last.ckpt")).name)
 
 
@@ -69,9 +69,9 @@ def _compare(out: Path, config: Config, deciding: Callable[[Config], dict[str, A
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     return [
-        f"{key} {there.get(key)!r} there, {here.get(key)!r} here"
-        for key in sorted(there.keys() | here.keys())
-        if there.get(key) != here.get(key) and not _goes_on(key, there, here)
+        f"{key} {old!r} there, {new!r} here"
+        for key, old, new in sorted(differing(there, here), key=lambda difference: difference.key)
+        if not _goes_on(key, there, here)
     ]
 
 
@@ -92,7 +92,7 @@ def outcome_settings(config: Any) -> dict[str, Any]:
     """A configuration as nested dictionaries, without what only decides how fast a training is."""
     settings = dataclasses.asdict(config)
     return {
-        section: {key: value for key, value in values.items() if key not in SPEED_ONLY.get(section, ())}
+        section: {key: value for key, value in values.items() if f"{section}.{key}" not in SPEED_ONLY}
         if isinstance(values, dict)
         else values
         for section, values in settings.items()

@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +19,18 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from spiking_tasnet.memory import keep_freed_memory
 from spiking_tasnet.training.checkpoint import EpochCheckpoint, find_checkpoint
 from spiking_tasnet.training.history import Column, History
-from spiking_tasnet.training.loaders import LoaderTerminated, loader_faults, sigterm_to_all
+from spiking_tasnet.training.loaders import loader_faults, sigterm_as_exit
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """How long a training took, and how large its module is."""
+
+    hours: float
+    parameters: int
+    epochs: int
 
 
 def fit(
@@ -35,7 +45,7 @@ def fit(
     max_epochs: int,
     clip_norm: float | None = None,
     precision: str = "32-true",
-) -> dict[str, Any]:
+) -> TrainingFacts:
     """Train `module` in the folder `out`; a run that was interrupted there goes on.
 
     Args:
@@ -51,7 +61,7 @@ def fit(
         precision: Lightning's, or ``auto``.
 
     Returns:
-        `epochs` and `hours` of the training, and the number of `parameters`.
+        How long the training took, over all calls, and the size of what was trained.
 
     Raises:
         KeyboardInterrupt: the user stopped it; the next call goes on.
@@ -84,24 +94,24 @@ def fit(
         if going_on:
             logger.info("going on from %s", going_on)
         try:
-            with loader_faults(), sigterm_to_all():
+            with loader_faults(), sigterm_as_exit():
                 trainer.fit(module, data, ckpt_path=str(going_on) if going_on else None, weights_only=True)
         except SIGTERMException:  # Lightning's exit code would be 0, as of a training that is done
             raise SystemExit(128 + signal.SIGTERM) from None
         except SystemExit as end:  # so Lightning ends on Ctrl-C, with the exit code of a failure
             if end.code != 1 or not trainer.interrupted:
                 raise
-        except Exception as error:  # the signal may have reached the loader processes first
-            if trainer.received_sigterm or isinstance(error, LoaderTerminated):
+        except Exception:  # what went wrong after the signal is no fault of the training
+            if trainer.received_sigterm:
                 raise SystemExit(128 + signal.SIGTERM) from None
             raise
     if trainer.interrupted:
         raise KeyboardInterrupt
-    return {
-        "hours": round(sum(row["seconds"] for row in history.rows) / 3600, 4),
-        "parameters": sum(parameter.numel() for parameter in module.parameters()),
-        "epochs": len(history.rows),
-    }
+    return TrainingFacts(
+        hours=round(sum(row["seconds"] for row in history.rows) / 3600, 4),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        epochs=len(history.rows),
+    )
 
 
 def best_precision(precision: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from spiking_tasnet.ptl.config import PTLConfig
-from spiking_tasnet.snn.layers import MAX_STEPS
+from spiking_tasnet.snn.settings import MAX_STEPS
 
 NETWORKS = ("mnist_cnn", "alexnet", "vgg11", "vgg13", "vgg16", "autoencoder")  # `networks.BUILDERS` builds them
 # Upper limits far above any real training: a larger number is a typing error.

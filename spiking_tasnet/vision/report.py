@@ -278,7 +278,7 @@ def _remarks(experiment: Experiment) -> str:
     ptl, remarks = experiment.config.ptl, []
     if "ptl" in experiment.results:
         settings = [f"T_p = {ptl.patience}", f"thresholds at the {ptl.percentile:g}th percentile"]
-        if ptl.spread:
+        if ptl.encoding == "spread":
             settings.append("the first layer's spikes spread over the window")
         if ptl.weight_bits:
             settings.append(f"weights and biases of {ptl.weight_bits} bits, one scale per {_scale(ptl.per_channel)}")

@@ -16,8 +16,9 @@ from torch import nn
 from spiking_tasnet.files import write_json
 from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning, stage_column, write_stages
 from spiking_tasnet.snn import Constraints, convert
-from spiking_tasnet.snn.spikes import MAX_PACKED_STEPS
+from spiking_tasnet.snn.words import MAX_PACKED_STEPS
 from spiking_tasnet.training import BestState, claimed, fingerprint, fit, loader_faults, run_facts
+from spiking_tasnet.training.fit import TrainingFacts
 from spiking_tasnet.vision.config import Config, TrainConfig
 from spiking_tasnet.vision.data import VisionData
 from spiking_tasnet.vision.deciding import deciding
@@ -65,11 +66,12 @@ def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: 
     else:
         network = build_network(**arguments)
     with claimed(out, config, partial(deciding, method), origin):
-        facts = run_facts(config.seed) | {"train_images": len(data.train_index), "method": method}
+        facts = run_facts(config.seed).as_dict() | {"train_images": len(data.train_index), "method": method}
         if METHODS[method].trains:
-            facts |= _train(method, config, network, data, out)
+            facts |= dataclasses.asdict(_train(method, config, network, data, out))
         else:
-            facts |= _convert_only(method, config, network, data)
+            _convert_only(method, config, network, data)
+            facts["epochs"] = 0
         write_json(out / "run.json", facts, durable=True)
         save_model(out / "model.pt", network.eval(), arguments)
     logger.info("%s written", out / "model.pt")
@@ -94,7 +96,7 @@ def _trained_ann(path: Path, arguments: dict[str, Any]) -> nn.Module:
     return network
 
 
-def _train(method: str, config: Config, network: nn.Module, data: VisionData, out: Path) -> dict[str, object]:
+def _train(method: str, config: Config, network: nn.Module, data: VisionData, out: Path) -> TrainingFacts:
     schedule: TrainConfig = {"ann": config.ann, "ptl": config.snn}.get(method, config.end_to_end)
     module = VisionModule(network.train(), schedule, reconstruct=config.model.reconstructs)
     ptl = ProgressiveTandemLearning(config.ptl, rate=module.rate_in_stage)
@@ -107,7 +109,7 @@ def _train(method: str, config: Config, network: nn.Module, data: VisionData, ou
         settings = config.ptl.settings(
             "tandem" if method == "tandem" else "surrogate",
             decay=config.baselines.lif_decay if method == "lif" else 1.0,
-            fold=config.baselines.pretrained,
+            folded=config.baselines.pretrained,
             constraints=Constraints(),
         )
         callbacks = [EndToEnd(settings), BestState()]
@@ -132,7 +134,7 @@ def _train(method: str, config: Config, network: nn.Module, data: VisionData, ou
     return facts
 
 
-def _convert_only(method: str, config: Config, network: nn.Module, data: VisionData) -> dict[str, object]:
+def _convert_only(method: str, config: Config, network: nn.Module, data: VisionData) -> None:
     with loader_faults():
         batches = [batch for batch, _ in zip(data.train_dataloader(), range(THRESHOLD_BATCHES), strict=False)]
 
@@ -151,4 +153,3 @@ def _convert_only(method: str, config: Config, network: nn.Module, data: VisionD
                 percentile=config.baselines.rate_percentile,
                 num_steps=MAX_PACKED_STEPS,
             )
-    return {"epochs": 0}

@@ -145,7 +145,7 @@ def test_the_converted_network_obeys_its_constraints(case, settings):
     assert ptl.finished
     constraints = Constraints(**settings)
     for name, layer in convertible_layers(module).items():
-        assert layer.constraints == constraints
+        assert layer.settings.constraints == constraints
         weight, bias = layer.effective_weights()
         assert violations(weight, bias, constraints) == [], name
         if "weight_bits" in settings:  # the full-precision copy is what was trained

@@ -9,7 +9,7 @@ from torch import nn
 from spiking_tasnet.ptl import EndToEnd
 from spiking_tasnet.ptl.end_to_end import calibrate_norms
 from spiking_tasnet.ptl.steps import validate
-from spiking_tasnet.snn import ConvertibleLayer, Spikes, SpikingSettings, convertible_layers
+from spiking_tasnet.snn import ConversionSettings, ConvertibleLayer, Spikes, convertible_layers
 from spiking_tasnet.training import BestState, EpochCheckpoint
 
 METHODS = {
@@ -21,7 +21,7 @@ METHODS = {
 
 def settings(method, fold):
     name, decay, _ = METHODS[method]
-    return SpikingSettings(method=name, num_steps=8, percentile=99, decay=decay, fold=fold)
+    return ConversionSettings(method=name, num_steps=8, percentile=99, decay=decay, folded=fold)
 
 
 class FirstLoss(pl.Callback):
@@ -42,7 +42,7 @@ def test_training_lowers_the_loss_of_a_network_that_spikes_throughout(method, fo
     assert [layer.role for layer in layers] == METHODS[method][2]
     assert run.callback_metrics["val_loss"] < 0.8 * first.loss
     for layer in layers:  # what trains: the folded weights alone, or weights and norm
-        assert layer.folded == fold
+        assert layer.settings.folded == fold
         moments = run.optimizers[0].state
         assert layer.operator.weight in moments
         assert (layer.norm.weight in moments) == (not fold)
@@ -110,5 +110,5 @@ def test_calibrated_norms_hold_the_mean_over_what_they_saw():
 
 def test_nothing_to_convert_is_told():
     with pytest.raises(ValueError, match="no convertible layer found"):
-        run = trainer([EndToEnd(SpikingSettings())], 1)
+        run = trainer([EndToEnd(ConversionSettings())], 1)
         run.fit(Classifier(nn.Linear(4, 3)), data((4,), 0), data((4,), 1))

@@ -23,13 +23,13 @@ def network():
 
 
 def counting(layer, calls):
-    compute = layer.compute
+    compute = layer.run_role
 
     def counted(x):
         calls.append(x.shape[0])
         return compute(x)
 
-    layer.compute = counted
+    layer.run_role = counted
 
 
 def test_a_batch_of_old_and_new_items_fires_as_without_the_cache():
@@ -104,4 +104,4 @@ def test_ptl_ends_with_the_same_weights():
     plain, kept = converted(0), converted(16)
     for (name, one), two in zip(plain.named_parameters(), kept.parameters(), strict=True):
         assert torch.equal(one, two), name
-    assert all(layer.around is None for layer in convertible_layers(kept).values())
+    assert all(layer.bypass is None for layer in convertible_layers(kept).values())

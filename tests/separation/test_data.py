@@ -10,14 +10,14 @@ from tiny_corpus import write_corpus
 from spiking_tasnet.separation.audio.files import read_mono, write_audio
 from spiking_tasnet.separation.config import DataConfig
 from spiking_tasnet.separation.corpora.kaldi import read_data_dir
-from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 from spiking_tasnet.separation.data import EpochSampler, Segments, SeparationData
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     root = write_corpus(tmp_path_factory.mktemp("corpus"), {"tr": 8, "cv": 2, "tt": 1})
-    build_mixtures(Mixtures(root, root, root / "data"), jobs=1)
+    build_mixtures(MerlSpec(root, root, root / "data"), jobs=1)
     return root / "data"
 
 
@@ -68,8 +68,8 @@ def test_remix_pairs_other_talkers_anew(utterances):
     segments = Segments(utterances, 0.3, 8000, training=True, remix=True)
     partners = {segments._partner(0, np.random.default_rng(n)) for n in range(40)}
     assert len(partners) > 2
-    speaker = utterances[0].speakers[0]
-    assert all(utterances[partner].speakers[-1] != speaker for partner in partners)
+    talker = utterances[0].talkers[0]
+    assert all(utterances[partner].talkers[-1] != talker for partner in partners)
     mixture, sources = segments[3, 0]
     torch.testing.assert_close(mixture, sources.sum(0))
 
@@ -117,7 +117,7 @@ def test_bad_audio_is_named_before_training(data_dir, utterances, tmp_path):
 
 def test_whether_the_talkers_of_the_dev_set_were_heard(tmp_path):
     root = write_corpus(tmp_path, {"tr": 30, "cv": 5, "tt": 5})
-    build_mixtures(Mixtures(root, root, root / "data"), jobs=1)
+    build_mixtures(MerlSpec(root, root, root / "data"), jobs=1)
     assert SeparationData(root / "data", DataConfig(), 8000).dev_talkers_heard
     shutil.rmtree(root / "data" / "cv")
     shutil.copytree(root / "data" / "tt", root / "data" / "cv")

@@ -43,7 +43,7 @@ def run(network, seed=3):
         {"per_channel": True, "channel_wise": False},
         {"bits": 4},
         {"bits": 2, "per_channel": True},
-        {"spread": False, "v_init": 0.0, "num_steps": 32},
+        {"encoding": "burst", "v_init": 0.0, "num_steps": 32},
     ],
 )
 def test_integers_scales_and_spikes_are_those_of_the_network(tmp_path, options):
@@ -52,12 +52,12 @@ def test_integers_scales_and_spikes_are_those_of_the_network(tmp_path, options):
     assert found["bytes"] == path.stat().st_size and found["spikes"] > 100
     assert packed.read_facts(path) == {"seed": 5}
     read, expected = packed.load_network(path), packed.half_head(snn)
-    worth = None
+    amplitude = None
     for ours, theirs in zip(convertible_layers(read).values(), convertible_layers(expected).values(), strict=True):
-        for mine, its in zip(ours.integer_weight(worth), theirs.integer_weight(worth), strict=True):
+        for mine, its in zip(ours.integer_weight(amplitude), theirs.integer_weight(amplitude), strict=True):
             assert torch.equal(mine, its)
         assert torch.equal(ours.operator.bias, theirs.operator.bias) and torch.equal(ours.threshold, theirs.threshold)
-        worth = theirs.spike_worth
+        amplitude = theirs.spike_amplitude
     (trains, estimates), (expected_trains, expected_estimates) = run(read), run(expected)
     assert len(trains) == TINY.n_blocks and all(train.any() for train in trains.values())
     assert all(torch.equal(trains[name], expected_trains[name]) for name in expected_trains)

@@ -9,12 +9,11 @@ from tiny_corpus import write_corpus
 
 from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation.config import ModelConfig, TrainConfig
-from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 from spiking_tasnet.separation.module import SeparationModule
 from spiking_tasnet.separation.network import TasNet, load_model, save_model
 from spiking_tasnet.separation.residual import add_residuals, fold_residuals, hold_folded, residual_layers
 from spiking_tasnet.snn import convert
-from spiking_tasnet.snn.fold import set_folded
 
 MODEL = ModelConfig(n_filters=16, bn_chan=8, hid_chan=8, kernel_size=16, stride=8, n_blocks=3)
 CONFIG = """
@@ -62,7 +61,7 @@ def test_the_mark_is_saved_and_given_to_older_models(tmp_path):
     again = load_model(tmp_path / "model.pt")
     assert [layer.get_extra_state()["folded"] for layer in again.separator] == [False, True, True, True]
     for layer in residual_layers(again):  # as version 0.1.0 left it
-        set_folded(layer, False)
+        layer.set_folded(False)
     with torch.no_grad():
         expected = network(mixture)
         torch.testing.assert_close(again(mixture), expected, atol=1e-6, rtol=1e-5)
@@ -86,7 +85,7 @@ def test_a_folded_network_converts_and_trains_on():
 @pytest.fixture(scope="module")
 def exp(tmp_path_factory):
     root = write_corpus(tmp_path_factory.mktemp("corpus"), {"tr": 12, "cv": 2, "tt": 2})
-    build_mixtures(Mixtures(root, root, root / "data"), jobs=1)
+    build_mixtures(MerlSpec(root, root, root / "data"), jobs=1)
     (root / "tiny.yaml").write_text(CONFIG)
     command = ["--config", str(root / "tiny.yaml"), "--data", str(root / "data"), "--exp", str(root / "exp")]
     assert main(["train", *command, "--threads", "1"]) == 0

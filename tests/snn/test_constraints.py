@@ -7,12 +7,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spiking_tasnet.snn import Constraints, ConvertibleLayer, Spikes
+from spiking_tasnet.snn import Constraints, ConvertibleLayer, Spikes, SpikingSettings
 from spiking_tasnet.snn.constraints import constrained, limit_fan_in, quantise, quantised, violations
 from spiking_tasnet.snn.fixed_point import fixed_point
 from spiking_tasnet.snn.kernels import FRACTION_BITS
 from spiking_tasnet.snn.neuron import integrate_and_fire
-from spiking_tasnet.snn.spikes import pack
+from spiking_tasnet.snn.words import pack
 
 SHAPES = {"linear": (7, 40), "conv1d": (7, 12, 3), "conv2d": (7, 6, 3, 3)}
 
@@ -79,7 +79,7 @@ def test_the_largest_inputs_are_kept(kind):
 def test_a_cut_synapse_never_grows_back_while_the_others_train(constraints):
     torch.manual_seed(0)
     layer = ConvertibleLayer(nn.Linear(10, 6), nn.BatchNorm1d(6))
-    layer.convert("encoding", torch.tensor([2.0]), 8, constraints=constraints)
+    layer.convert(SpikingSettings("encoding", num_steps=8, constraints=constraints), torch.tensor([2.0]))
     cut, before = layer.operator.weight == 0, layer.operator.weight.detach().clone()
     assert cut.sum() == 6 * 7
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
@@ -105,11 +105,11 @@ def test_both_branches_see_the_same_constrained_weights(constraints, training):
     spikes = Spikes(None, pack(train), torch.tensor([0.3]), steps)
     layer = ConvertibleLayer(nn.Conv1d(6, 5, 3, padding=1), nn.BatchNorm1d(5))
     layer.norm.running_mean.normal_()
-    layer.convert("spiking", torch.tensor([400.0]), steps, constraints=constraints)
+    layer.convert(SpikingSettings("spiking", num_steps=steps, constraints=constraints), torch.tensor([400.0]))
     layer.train(training)
     weight, bias = layer.effective_weights()
     assert violations(weight, bias, constraints) == []
-    integers, current, _ = layer.synapses(spikes.threshold, weight, bias)
+    integers, current, _, _ = layer.neurons(layer.branch(), spikes.threshold)
     scale = quantise(layer.operator.weight, constraints)[1]
     torch.testing.assert_close(integers * scale, weight, rtol=1e-6, atol=1e-7)
     unit = scale.flatten() * 0.3 / 2**FRACTION_BITS
@@ -138,15 +138,17 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_fixed_point_equals_a_float64_simulation_of_the_same_integers(case, per_channel, v_init):
     operator, shape = CASES[case]
-    steps, worth, theta = 16, torch.tensor([0.37]), 0.61
+    steps, amplitude, theta = 16, torch.tensor([0.37]), 0.61
     train = torch.rand(steps, *shape, generator=torch.Generator().manual_seed(2)) < 0.3
     constraints = Constraints(4, per_channel)
     layer = ConvertibleLayer(operator)
-    layer.convert("spiking", torch.tensor([theta * steps]), steps, v_init, constraints=constraints)
+    settings = SpikingSettings("spiking", num_steps=steps, v_init=v_init, constraints=constraints)
+    layer.convert(settings, torch.tensor([theta * steps]))
     with torch.no_grad():
-        found = layer(Spikes(None, pack(train), worth, steps)).train.bool()
-        weight, bias = layer.effective_weights()
-        integers, current, threshold = layer.synapses(worth, weight, bias)
+        found = layer(Spikes(None, pack(train), amplitude, steps)).train.bool()
+        _, bias = layer.effective_weights()
+        integers, current, threshold, start = layer.neurons(layer.branch(), amplitude)
+        assert start == v_init
     assert integers.dtype == torch.int8 and current.dtype == threshold.dtype == torch.int32
     shaped = lambda values: values.double().view(-1, *(1,) * (len(shape) - 2))  # noqa: E731
     exact = copy.deepcopy(operator).double()
@@ -157,7 +159,7 @@ def test_fixed_point_equals_a_float64_simulation_of_the_same_integers(case, per_
         expected, _ = integrate_and_fire(currents, shaped(threshold), start)
     assert torch.equal(found, expected)
     # and these integers stand for the layer: each within half a unit of what the float layer holds
-    unit = quantise(operator.weight, constraints)[1].flatten().double() * worth.double() / 2**FRACTION_BITS
+    unit = quantise(operator.weight, constraints)[1].flatten().double() * amplitude.double() / 2**FRACTION_BITS
     assert ((threshold * unit - layer.threshold).abs() <= unit * 0.5001).all()
     assert ((current * unit - bias.double() / steps).abs() <= unit * 0.5001).all()
 
@@ -168,19 +170,20 @@ def test_thresholds_of_their_own_below_are_part_of_the_integers(case, per_channe
     operator, shape = CASES[case]
     torch.manual_seed(3)
     steps, inputs = 8, shape[-1] if isinstance(operator, nn.Linear) else shape[1]
-    worth = torch.rand(inputs) + 0.1
-    spikes = Spikes(None, pack(torch.rand(steps, *shape) < 0.4), worth, steps)
+    amplitude = torch.rand(inputs) + 0.1
+    spikes = Spikes(None, pack(torch.rand(steps, *shape) < 0.4), amplitude, steps)
     layer = ConvertibleLayer(copy.deepcopy(operator))
-    layer.convert("spiking", torch.tensor([2.0]), steps, 0.5, constraints=Constraints(8, per_channel))
+    settings = SpikingSettings("spiking", num_steps=steps, v_init=0.5, constraints=Constraints(8, per_channel))
+    layer.convert(settings, torch.tensor([2.0]))
     weight, bias = layer.effective_weights(spikes)
-    integers, current, threshold = layer.synapses(worth, weight, bias)
+    integers, current, threshold, _ = layer.neurons(layer.branch(spikes), amplitude)
     assert integers.dtype == torch.int8 and current.dtype == threshold.dtype == torch.int32
-    # What both branches see is what the integers stand for: weight x worth = integer x scale.
-    _, scale = layer.integer_weight(worth)
+    # What both branches see is what the integers stand for: weight x amplitude = integer x scale.
+    _, scale = layer.integer_weight(amplitude)
     assert scale.numel() == (len(integers) if per_channel else 1)
-    by_input = worth if isinstance(operator, nn.Linear) else worth.view(-1, *(1,) * (weight.dim() - 2))
+    by_input = amplitude if isinstance(operator, nn.Linear) else amplitude.view(-1, *(1,) * (weight.dim() - 2))
     torch.testing.assert_close(weight * by_input, integers * scale, rtol=1e-5, atol=1e-7)
-    torch.testing.assert_close(weight, operator.weight, rtol=0, atol=(scale.max() / worth.min()).item() * 0.501)
+    torch.testing.assert_close(weight, operator.weight, rtol=0, atol=(scale.max() / amplitude.min()).item() * 0.501)
     # and the spikes are those of a float64 simulation on these weights, but for neurons within a rounding of theta
     exact = copy.deepcopy(operator).double()
     exact.weight.data, exact.bias.data = (weight * by_input).detach().double(), bias.detach().double() / steps
@@ -197,9 +200,8 @@ def test_mistakes_are_told():
             Constraints(weight_bits=bits)
     with pytest.raises(ValueError, match="fan_in -1 found"):
         Constraints(fan_in=-1)
-    layer = ConvertibleLayer(nn.Linear(3, 2), nn.BatchNorm1d(2))
     with pytest.raises(ValueError, match="batch norm is live found: fold it"):
-        layer.convert("spiking", torch.tensor([1.0]), fold=False, constraints=Constraints(4))
+        SpikingSettings("spiking", folded=False, constraints=Constraints(4))
     with pytest.raises(ValueError, match="beyond 32 bits"):
         fixed_point(None, torch.tensor([1e-10], dtype=torch.float64), torch.tensor([1.0]), 16)
     assert violations(torch.ones(2, 5), None, Constraints(fan_in=4)) == ["5 inputs a neuron found, at most 4 expected"]
@@ -208,8 +210,8 @@ def test_mistakes_are_told():
 def test_a_checkpoint_keeps_the_constraints():
     make = lambda: ConvertibleLayer(nn.Linear(8, 3))  # noqa: E731
     layer, other = make(), make()
-    layer.convert("encoding", torch.tensor([1.0]), 8, constraints=Constraints(4, True, 2))
+    layer.convert(SpikingSettings("encoding", num_steps=8, constraints=Constraints(4, True, 2)), torch.tensor([1.0]))
     other.load_state_dict(layer.state_dict())
-    assert other.constraints == Constraints(4, True, 2)
+    assert other.settings.constraints == Constraints(4, True, 2)
     x = torch.randn(5, 8)
     assert torch.equal(other(x).code, layer(x).code)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from spiking_tasnet.snn import ConvertibleLayer, Spikes, convert, record_cost
+from spiking_tasnet.snn import ConvertibleLayer, Spikes, SpikingSettings, convert, record_cost
 from spiking_tasnet.snn.energy import AC_JOULE, ENERGY_SOURCE, MAC_JOULE, LayerCost, dense_macs, total_cost
-from spiking_tasnet.snn.spikes import pack
+from spiking_tasnet.snn.words import pack
 
 CASES = {
     "linear": (nn.Linear(6, 5), (2, 6)),
@@ -60,7 +60,7 @@ def test_synops_and_macs_equal_brute_force(case):
     train = torch.rand(steps, *shape, generator=torch.Generator().manual_seed(0)) < 0.4
     spikes = Spikes(train.sum(0).float(), pack(train), torch.ones(1), steps)
     layer = ConvertibleLayer(operator)
-    layer.convert("spiking", torch.tensor([8.0]), steps)
+    layer.convert(SpikingSettings("spiking", num_steps=steps), torch.tensor([8.0]))
     network = nn.Sequential(layer)
     with record_cost(network) as costs, torch.no_grad():
         out = network(spikes)

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from spiking_tasnet.snn import kernels
-from spiking_tasnet.snn.kernels import event, parallel, reference
-from spiking_tasnet.snn.spikes import Spikes, count_bits, pack, unpack_step
+from spiking_tasnet.snn.kernels import Neurons, event, reference, threads
+from spiking_tasnet.snn.spikes import Spikes
+from spiking_tasnet.snn.words import count_bits, pack, unpack_step
 
 compiled = pytest.mark.skipif(not event.available(), reason="needs a C compiler")
 no_even_taps = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
@@ -24,6 +25,11 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def simulate(kernel, operator, before, arguments, v_init=0.0, membrane=None):
+    """The words that a kernel fires; arguments are weight, current and threshold."""
+    return kernel.simulate(operator, before.code, before.num_steps, Neurons(*arguments, v_init), membrane)
 
 
 def spikes(shape, num_steps=32, rate=0.2, seed=0):
@@ -74,8 +80,8 @@ CASES = [
 def check(operator, given, arguments, v_init=0.0, membrane=None):
     """The kernel's words and membranes, after comparison with the reference's."""
     states = [None if membrane is None else membrane.clone() for _ in range(2)]
-    expected = reference.simulate(operator, given, *arguments, v_init, states[0])
-    found = event.simulate(operator, given, *arguments, v_init, states[1])
+    expected = simulate(reference, operator, given, arguments, v_init, states[0])
+    found = simulate(event, operator, given, arguments, v_init, states[1])
     assert found.shape == expected.shape and torch.equal(found, expected)
     assert membrane is None or torch.equal(*states)
     return found, states[1]
@@ -173,9 +179,9 @@ def test_two_windows_are_one_longer_window(kernel, arguments, dtype):
     first = Spikes(None, whole.code & 0xFFF, torch.ones(1), 12)
     second = Spikes(None, (whole.code >> 12) & 0x1FFFF, torch.ones(1), 17)
     membrane = torch.zeros(2, 33, 20, dtype=dtype)
-    expected = kernel.simulate(operator, whole, *arguments, 0.0, membrane)
+    expected = simulate(kernel, operator, whole, arguments, 0.0, membrane)
     state = torch.zeros(2, 20, 33, dtype=dtype).transpose(1, 2)  # the layout that the kernel writes without a copy
-    parts = [kernel.simulate(operator, part, *arguments, 0.0, state) for part in (first, second)]
+    parts = [simulate(kernel, operator, part, arguments, 0.0, state) for part in (first, second)]
     assert torch.equal(parts[0] | parts[1] << 12, expected)
     assert torch.equal(state, membrane)
 
@@ -187,7 +193,7 @@ def test_chained_layers_copy_nothing():
     given = Spikes(None, given.code.to(memory_format=torch.channels_last), torch.ones(1), 32)
     found, _ = check(operator, given, neurons(operator))
     assert found.is_contiguous(memory_format=torch.channels_last)
-    assert event.simulate(nn.Conv1d(3, 4, 1), spikes((2, 3, 9)), *neurons(nn.Conv1d(3, 4, 1)), 0.0).stride(1) == 1
+    assert simulate(event, nn.Conv1d(3, 4, 1), spikes((2, 3, 9)), neurons(nn.Conv1d(3, 4, 1)), 0.0).stride(1) == 1
 
 
 @compiled
@@ -196,7 +202,7 @@ def test_random_weights_differ_only_where_rounding_decides():
     operator = nn.Conv1d(24, 40, 3, padding=1)
     given = spikes((2, 24, 100))
     weight, current, threshold = operator.weight.detach(), operator.bias.detach() / 32, torch.full((40,), 0.3)
-    found = event.simulate(operator, given, weight, current, threshold, 0.0)
+    found = simulate(event, operator, given, (weight, current, threshold), 0.0)
     membrane = torch.zeros(2, 40, 100, dtype=torch.float64)
     undecided = torch.zeros(2, 40, 100, dtype=torch.bool)
     for step in range(32):
@@ -219,12 +225,12 @@ def test_lists_that_do_not_fit_the_pool_are_made_in_turns(operator, shape, monke
 
 @compiled
 def test_threads_change_nothing(monkeypatch):
-    monkeypatch.setattr(parallel, "MIN_WORK", 1)
+    monkeypatch.setattr(threads, "MIN_WORK", 1)
     operator, given = nn.Conv1d(8, 200, 3), spikes((2, 8, 300))
     weight, results = torch.randn(200, 8, 3), []
     for number in (1, 2, 3):
         torch.set_num_threads(number)
-        results.append(event.simulate(operator, given, weight, torch.zeros(200), torch.ones(200), 0.0))
+        results.append(simulate(event, operator, given, (weight, torch.zeros(200), torch.ones(200)), 0.0))
         assert torch.equal(event.count(given.code), count_bits(given.code))
     assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
 
@@ -233,7 +239,7 @@ def test_threads_change_nothing(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_forked_process_does_without_the_threads_of_its_parent(monkeypatch):
-    monkeypatch.setattr(parallel, "MIN_WORK", 1)
+    monkeypatch.setattr(threads, "MIN_WORK", 1)
     torch.set_num_threads(2)
     words = spikes((2, 64, 50)).code
     expected = event.count(words).numpy()  # OpenMP has its threads now
@@ -257,39 +263,39 @@ def test_counting_spikes():
 @compiled
 def test_mistakes_are_told():
     operator = nn.Conv1d(2, 3, 1)
-    weight, rest = torch.ones(3, 2, 1), (torch.zeros(3), torch.ones(3), 0.0)
+    weight, rest = torch.ones(3, 2, 1), (torch.zeros(3), torch.ones(3))
     with pytest.raises(ValueError, match="2 inputs expected"):
-        kernels.simulate(operator, spikes((1, 3, 4)), weight, *rest)
+        simulate(kernels, operator, spikes((1, 3, 4)), (weight, *rest))
     with pytest.raises(ValueError, match="fewer frames than the kernel spans"):
-        kernels.simulate(nn.Conv1d(2, 3, 5), spikes((1, 2, 4)), torch.ones(3, 2, 5), *rest)
+        simulate(kernels, nn.Conv1d(2, 3, 5), spikes((1, 2, 4)), (torch.ones(3, 2, 5), *rest))
     with pytest.raises(ValueError, match=r"current torch.float32 found, torch.int32 expected with torch.int8 weights"):
-        kernels.simulate(operator, spikes((1, 2, 4)), weight.to(torch.int8), *rest)
+        simulate(kernels, operator, spikes((1, 2, 4)), (weight.to(torch.int8), *rest))
 
 
 def test_the_choice_can_be_overridden(monkeypatch):
     given, operator = spikes((1, 8, 10)), nn.Conv1d(8, 8, 1)
     monkeypatch.setenv("SPIKING_TASNET_KERNEL", "reference")
-    assert kernels.choose(operator, given, operator.weight) == "reference"
+    assert kernels.choose(operator, given.code, 32, operator.weight) == "reference"
     monkeypatch.setenv("SPIKING_TASNET_KERNEL", "fast")
     with pytest.raises(ValueError, match="'fast' found, one of reference, event, fused expected"):
-        kernels.choose(operator, given, operator.weight)
+        kernels.choose(operator, given.code, 32, operator.weight)
     monkeypatch.setenv("SPIKING_TASNET_KERNEL", "event")
-    dense = Spikes(None, torch.zeros(40, 1, 8, 10, dtype=torch.bool), torch.ones(1), 40)
+    dense = torch.zeros(40, 1, 8, 10, dtype=torch.bool)
     with pytest.raises(ValueError, match="it cannot run"):
-        kernels.choose(operator, dense, operator.weight)
+        kernels.choose(operator, dense, 40, operator.weight)
     monkeypatch.delenv("SPIKING_TASNET_KERNEL")
-    assert kernels.choose(operator, dense, operator.weight) == "reference"
+    assert kernels.choose(operator, dense, 40, operator.weight) == "reference"
     depthwise = nn.Conv1d(8, 8, 1, groups=8)  # a block of outputs for each of them would be waste
-    assert kernels.choose(depthwise, given, depthwise.weight) == "reference"
+    assert kernels.choose(depthwise, given.code, 32, depthwise.weight) == "reference"
 
 
 @pytest.mark.parametrize("compiler", ["/nowhere/cc", "false"])
 def test_without_a_compiler_the_reference_runs_and_one_line_says_so(tmp_path, compiler):
     code = (
         "import logging, torch; logging.basicConfig(); from spiking_tasnet.snn import kernels; "
-        "from spiking_tasnet.snn.spikes import Spikes, pack; o = torch.nn.Conv1d(2, 2, 1); "
-        "s = Spikes(torch.zeros(1, 2, 3), pack(torch.zeros(4, 1, 2, 3)), torch.ones(1), 4); "
-        "print([kernels.choose(o, s, o.weight) for _ in range(2)])"
+        "from spiking_tasnet.snn.words import pack; o = torch.nn.Conv1d(2, 2, 1); "
+        "s = pack(torch.zeros(4, 1, 2, 3)); "
+        "print([kernels.choose(o, s, 4, o.weight) for _ in range(2)])"
     )
     environment = os.environ | {"CC": compiler, "XDG_CACHE_HOME": str(tmp_path), "PATH": str(tmp_path)}
     if compiler == "false":
@@ -308,11 +314,11 @@ ENCODINGS = [
 
 
 @compiled
-@pytest.mark.parametrize("spread", [False, True])
+@pytest.mark.parametrize("encoding", ["burst", "spread"])
 @pytest.mark.parametrize("v_init", [0.0, 0.25, 0.5])
 @pytest.mark.parametrize("num_steps", [1, 4, 8, 31, 32])
 @pytest.mark.parametrize(("operator", "shape"), ENCODINGS)
-def test_encoding_is_the_references_to_the_bit(operator, shape, num_steps, v_init, spread):
+def test_encoding_is_the_references_to_the_bit(operator, shape, num_steps, v_init, encoding):
     generator = torch.Generator().manual_seed(num_steps)
     activation = torch.relu(torch.randn(shape, generator=generator) * 2)
     threshold = torch.rand(operator.weight.shape[0], generator=generator) + 0.1
@@ -320,7 +326,7 @@ def test_encoding_is_the_references_to_the_bit(operator, shape, num_steps, v_ini
     flat = activation.view(-1)
     flat[:3], flat[3:6] = torch.tensor([0.0, 1e-30, 1e30]), threshold[0] * torch.tensor([1.0, num_steps, num_steps + 7])
     for layout in (activation, activation.movedim(1, -1).contiguous().movedim(-1, 1)):
-        found = event.encode(operator, layout, threshold, num_steps, v_init, spread)
-        expected = reference.encode(operator, activation, threshold, num_steps, v_init, spread)
+        found = event.encode(operator, layout, threshold, num_steps, v_init, encoding)
+        expected = reference.encode(operator, activation, threshold, num_steps, v_init, encoding)
         assert found.dtype == torch.int32 and torch.equal(found, expected)
     assert count_bits(expected).float().mean() > 0.1

@@ -1,5 +1,7 @@
 """The exported file: a few lines of numpy get the network's own spikes from it; what breaks constraints is named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -91,7 +93,7 @@ def simulate(path, x):
             counts = np.floor(activation / threshold + fields["v_init"]).clip(0, steps)
             spikes = np.stack([counts > step for step in range(steps)]).astype(np.float64)
             v = threshold * fields["v_init"]
-            for step in range(steps if fields["spread"] else 0):
+            for step in range(steps if fields["encoding"] == "spread" else 0):
                 v = v + activation / steps
                 spikes[step] = v >= threshold
                 v = v - threshold * spikes[step]
@@ -102,7 +104,7 @@ def simulate(path, x):
                 if integer:
                     z = apply(fields, step) * 2**bits
                 else:
-                    z = apply(fields, step * along(fields["input_worth"], step))
+                    z = apply(fields, step * along(fields["input_amplitude"], step))
                     z = z * along(scale, z)
                 z = z + along(fields["current"], z)
                 if v is None:
@@ -115,7 +117,7 @@ def simulate(path, x):
             spikes = np.stack(train).astype(np.float64)
         else:
             counts = spikes.sum(0)
-            out = apply(fields, counts * along(fields["input_worth"], counts))
+            out = apply(fields, counts * along(fields["input_amplitude"], counts))
             out = out * along(scale, out) + along(fields["bias"], out)
             return trains, np.maximum(out, 0) if fields["rectify"] else out
         trains.append(spikes)
@@ -125,7 +127,7 @@ def simulate(path, x):
 SETTINGS = {
     "float": {},
     "float, thresholds a channel, rounding": {"channel_wise": True, "v_init": 0.5},
-    "float, spread": {"spread": True},
+    "float, spread": {"encoding": "spread"},
     "4 bits": {"constraints": Constraints(4)},
     "8 bits, thresholds a channel": {"channel_wise": True, "constraints": Constraints(8)},
     "5 bits a channel, fan-in 7, thresholds a channel": {"channel_wise": True, "constraints": Constraints(5, True, 7)},
@@ -256,7 +258,7 @@ def test_what_the_file_cannot_carry_is_refused_and_nothing_written(tmp_path):
         with pytest.raises(ValueError, match=f"0: {method} found, .* convert the ANN by method 'tandem' or PTL; 2.0: "):
             export_network(other, path)
 
-    network[2][0].num_steps = 9
+    network[2][0].settings = replace(network[2][0].settings, num_steps=9)
     with pytest.raises(ValueError, match=r"num_steps \[9, 12\] found, one for all layers expected"):
         export_network(network, path)
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from spiking_tasnet.snn.kernels import fused, reference
-from spiking_tasnet.snn.spikes import Spikes, pack, unpack_step
+from spiking_tasnet.snn.kernels import Neurons, fused, reference
+from spiking_tasnet.snn.spikes import Spikes
+from spiking_tasnet.snn.words import pack, unpack_step
 
 triton = pytest.importorskip("triton")
 INTERPRETED = fused._triton().INTERPRETED
@@ -24,6 +25,11 @@ DEVICE = "cpu" if INTERPRETED else "cuda"
 def on_device(test):
     """Mark a test that runs the kernel."""
     return pytest.mark.gpu(pytest.mark.skipif(not fused.available(), reason="needs a CUDA device")(test))
+
+
+def simulate(kernel, operator, before, arguments, v_init=0.0, membrane=None):
+    """The words that a kernel fires; arguments are weight, current and threshold."""
+    return kernel.simulate(operator, before.code, before.num_steps, Neurons(*arguments, v_init), membrane)
 
 
 def spikes(shape, num_steps=32, rate=0.2):
@@ -73,9 +79,9 @@ LAYERS = [
 def test_same_spikes_as_the_reference(layer, integer):
     operator, shape = layer
     before, arguments = spikes(shape, 6), neurons(operator, integer)
-    assert fused.fits(operator, before, arguments[0])
-    found = fused.simulate(operator, before, *arguments, 0.0)
-    expected = reference.simulate(operator, before, *arguments, 0.0)
+    assert fused.fits(operator, before.code, 6, arguments[0])
+    found = simulate(fused, operator, before, arguments, 0.0)
+    expected = simulate(reference, operator, before, arguments, 0.0)
     assert torch.equal(found, expected)
     assert found.shape == expected.shape and bool(found.any())
     assert (found if isinstance(operator, nn.Linear) else found.movedim(1, -1)).is_contiguous()
@@ -87,8 +93,8 @@ def test_same_spikes_as_the_reference(layer, integer):
 def test_any_number_of_steps_and_start(num_steps, integer):
     operator = nn.Conv1d(5, 3, 3, padding=1)
     before, arguments = spikes((1, 5, 9), num_steps, rate=0.4), neurons(operator, integer)
-    found = fused.simulate(operator, before, *arguments, 0.5)
-    assert torch.equal(found, reference.simulate(operator, before, *arguments, 0.5))
+    found = simulate(fused, operator, before, arguments, 0.5)
+    assert torch.equal(found, simulate(reference, operator, before, arguments, 0.5))
 
 
 @on_device
@@ -102,10 +108,10 @@ def test_silent_and_saturated_inputs_and_the_sign_bit(integer):
         none, theta = none.int(), theta.int()
     for word, fires in ((0, 0), (-1, -1), (-(2**31), -(2**31)), (1, 1)):  # three ones meet the threshold exactly
         before = given(torch.full((1, 3, 5), word, dtype=torch.int32), 32)
-        found = fused.simulate(operator, before, weight, none, theta, 0.0)
+        found = simulate(fused, operator, before, (weight, none, theta), 0.0)
         assert torch.equal(found, torch.full_like(found, fires))
     silent = given(torch.zeros(1, 3, 5, dtype=torch.int32), 32)
-    assert not fused.simulate(operator, silent, weight, none - 5, theta, 0.5).any()
+    assert not simulate(fused, operator, silent, (weight, none - 5, theta), 0.5).any()
 
 
 @on_device
@@ -113,15 +119,15 @@ def test_silent_and_saturated_inputs_and_the_sign_bit(integer):
 def test_windows_go_on_from_the_membrane_they_are_given(integer, channels_last):
     operator = nn.Conv1d(6, 17, 3, padding=1)
     whole, arguments = spikes((2, 6, 10), 12), neurons(operator, integer)
-    expected = reference.simulate(operator, whole, *arguments, 0.0)
+    expected = simulate(reference, operator, whole, arguments, 0.0)
     shape = (2, 10, 17) if channels_last else (2, 17, 10)
     membrane = torch.zeros(shape, dtype=arguments[1].dtype, device=DEVICE)
     membrane = membrane.movedim(-1, 1) if channels_last else membrane
     other, found = membrane.clone(), torch.zeros_like(expected)
     for begin, steps in ((0, 5), (5, 7)):
         window = given(((whole.code >> begin) & ((1 << steps) - 1)).cpu(), steps)
-        found |= fused.simulate(operator, window, *arguments, 0.0, membrane) << begin
-        reference.simulate(operator, window, *arguments, 0.0, other)
+        found |= simulate(fused, operator, window, arguments, 0.0, membrane) << begin
+        simulate(reference, operator, window, arguments, 0.0, other)
         assert torch.equal(membrane, other) and bool(membrane.any())
     assert torch.equal(found, expected)
 
@@ -133,7 +139,7 @@ def test_words_in_any_layout_of_memory():
     plain = Spikes(None, before.code.contiguous(), torch.ones(1), 4)
     assert plain.code.stride() != before.code.stride()
     assert torch.equal(
-        fused.simulate(operator, plain, *arguments, 0.0), fused.simulate(operator, before, *arguments, 0.0)
+        simulate(fused, operator, plain, arguments, 0.0), simulate(fused, operator, before, arguments, 0.0)
     )
 
 
@@ -145,7 +151,7 @@ def test_random_weights_differ_only_where_rounding_decides():
     weight, current = operator.weight.detach().to(DEVICE), operator.bias.detach().to(DEVICE) / 32
     weight = weight * torch.logspace(-6, 6, 24, device=DEVICE).view(-1, 1, 1)  # thresholds as far apart as they come
     threshold = torch.full((24,), 0.3, device=DEVICE) * weight.flatten(1).abs().amax(1) / 0.09
-    found = fused.simulate(operator, before, weight, current * threshold, threshold, 0.0)
+    found = simulate(fused, operator, before, (weight, current * threshold, threshold), 0.0)
     theta = threshold.double().view(-1, 1)
     v = torch.zeros(1, 24, 24, dtype=torch.float64, device=DEVICE)
     undecided = torch.zeros_like(v, dtype=torch.bool)
@@ -163,9 +169,9 @@ def test_random_weights_differ_only_where_rounding_decides():
 def test_weights_split_in_parts_are_the_same(monkeypatch):
     operator, before = nn.Conv1d(6, 9, 2), spikes((1, 6, 5), 4)
     arguments = neurons(operator)
-    expected = fused.simulate(operator, before, *arguments, 0.0)
+    expected = simulate(fused, operator, before, arguments, 0.0)
     monkeypatch.setattr(fused, "SPLIT_AT_A_TIME", 50)  # four outputs
-    assert torch.equal(fused.simulate(operator, before, *arguments, 0.0), expected)
+    assert torch.equal(simulate(fused, operator, before, arguments, 0.0), expected)
 
 
 @pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
@@ -185,12 +191,12 @@ def test_a_weight_is_the_sum_of_its_halves_to_a_unit_in_the_last_place(size):
 
 def test_what_the_kernel_leaves_to_others(monkeypatch):
     monkeypatch.setattr(fused, "available", lambda: True)
-    before = Spikes(None, torch.zeros(1, 4, 10, dtype=torch.int32), torch.ones(1), 8)
+    before = torch.zeros(1, 4, 10, dtype=torch.int32)
     grouped, plain = nn.Conv1d(4, 4, 1, groups=2), nn.Conv1d(4, 4, 1)
-    assert not fused.fits(grouped, before, grouped.weight)
-    assert not fused.fits(plain, before, plain.weight.double())
-    assert not fused.fits(plain, Spikes(None, torch.zeros(40, 1, 4, 10) > 0, torch.ones(1), 40), plain.weight)
-    assert fused.fits(plain, before, plain.weight) == INTERPRETED  # on a CPU
+    assert not fused.fits(grouped, before, 8, grouped.weight)
+    assert not fused.fits(plain, before, 8, plain.weight.double())
+    assert not fused.fits(plain, torch.zeros(40, 1, 4, 10) > 0, 40, plain.weight)
+    assert fused.fits(plain, before, 8, plain.weight) == INTERPRETED  # on a CPU
 
 
 @pytest.mark.skipif(INTERPRETED, reason="is the interpreter")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from spiking_tasnet.snn import Constraints, ConvertibleLayer, Spikes, convert, convertible_layers, keep_synapses
+from spiking_tasnet.snn import Constraints, ConvertibleLayer, Spikes, convert, convertible_layers, keep_synapses, layers
 
 
 def converted(**settings):
@@ -35,8 +35,8 @@ def test_nothing_changes_and_nothing_is_made_twice(settings, monkeypatch):
     expected, expected_of_one = network(x), network(x[:1])
     keep_synapses(network)
     assert torch.equal(network(x), expected)
-    for name in ("_synapses", "_constrained"):
-        monkeypatch.setattr(ConvertibleLayer, name, lambda *_: pytest.fail("made again"))
+    for name in ("neurons_behind", "constrained_weights"):
+        monkeypatch.setattr(layers, name, lambda *_: pytest.fail("made again"))
     assert torch.equal(network(x), expected)
     assert torch.equal(network(x[:1]), expected_of_one)
 
@@ -70,7 +70,7 @@ def test_it_is_not_used_where_a_gradient_is_wanted():
 
 
 @torch.no_grad()
-def test_spikes_of_another_worth_are_computed_anew():
+def test_spikes_of_another_amplitude_are_computed_anew():
     network, _ = converted(constraints=Constraints(8), channel_wise=True)
     layer = network[1]
     code = torch.randint(0, 256, (2, 20, 15), dtype=torch.int32)

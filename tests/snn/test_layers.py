@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spiking_tasnet.snn import ConvertibleLayer, Spikes, integrate_and_fire
-from spiking_tasnet.snn.spikes import pack
+from spiking_tasnet.snn import ConvertibleLayer, Spikes, SpikingSettings, integrate_and_fire
+from spiking_tasnet.snn.words import pack
 
 CASES = {
     "linear": (nn.Linear(6, 5), (3, 6)),
@@ -30,7 +30,7 @@ def spikes_in(shape, num_steps=12, channel_wise=False, grad=False):
 
 def spiking_layer(operator, num_steps=12, **kwargs):
     layer = ConvertibleLayer(operator.double(), **kwargs).double()
-    layer.convert("spiking", torch.tensor([3.0], dtype=torch.float64), num_steps)
+    layer.convert(SpikingSettings("spiking", num_steps=num_steps), torch.tensor([3.0], dtype=torch.float64))
     return layer
 
 
@@ -52,7 +52,7 @@ def test_free_aggregate_membrane_potential_is_the_sum_of_currents(case):
     operator, shape = CASES[case]
     currents_in, spikes = spikes_in(shape)
     layer = ConvertibleLayer(operator.double(), readout=True).double()
-    layer.convert("readout")
+    layer.convert(SpikingSettings("readout"))
     with torch.no_grad():
         total = operator(currents_in.sum(0))
         torch.testing.assert_close(layer(spikes), torch.relu(total))
@@ -74,11 +74,11 @@ def test_tandem_gradient_is_the_analog_layers_on_counts(case):
         torch.testing.assert_close(one, other)
 
 
-def test_gate_stops_the_gradient_where_counts_are_saturated():
-    layer = ConvertibleLayer(nn.Linear(1, 1), gate=True)
+def test_clipping_stops_the_gradient_where_counts_are_saturated():
+    layer = ConvertibleLayer(nn.Linear(1, 1), clip_saturated_gradient=True)
     layer.operator.weight.data.fill_(1.0)
     layer.operator.bias.data.zero_()
-    layer.convert("encoding", torch.tensor([1.0]), num_steps=4)
+    layer.convert(SpikingSettings("encoding", num_steps=4), torch.tensor([1.0]))
     x = torch.tensor([[0.5], [2.0]], requires_grad=True)
     layer(x).value.sum().backward()
     assert x.grad.flatten().tolist() == [1.0, 0.0]
@@ -99,7 +99,7 @@ def test_windows_of_more_than_32_steps_stay_dense():
     train = torch.rand(100, 3, 6) < 0.2
     spikes = Spikes(train.sum(0) * 0.5, train, torch.tensor([0.5]), 100)
     layer = ConvertibleLayer(nn.Linear(6, 5))
-    layer.convert("spiking", torch.tensor([4.0]), 100)
+    layer.convert(SpikingSettings("spiking", num_steps=100), torch.tensor([4.0]))
     out = layer(spikes)
     assert out.train.shape == (100, 3, 5)
     torch.testing.assert_close(out.value, out.train.sum(0) * 0.04)
@@ -114,10 +114,10 @@ def test_mistakes_are_told():
         ConvertibleLayer(nn.Linear(2, 2), nn.LayerNorm(2))
     layer = ConvertibleLayer(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="dead layer"):
-        layer.convert("spiking", torch.tensor([0.0]))
-    layer.convert("spiking", torch.tensor([1.0]))
+        layer.convert(SpikingSettings("spiking"), torch.tensor([0.0]))
+    layer.convert(SpikingSettings("spiking"), torch.tensor([1.0]))
     with pytest.raises(ValueError, match="spiking already"):
-        layer.convert("spiking", torch.tensor([1.0]))
+        layer.convert(SpikingSettings("spiking"), torch.tensor([1.0]))
     with pytest.raises(TypeError, match="was given a tensor, Spikes expected"):
         layer(torch.zeros(1, 2))
 
@@ -126,10 +126,10 @@ def test_a_checkpoint_names_the_same_keys_at_every_stage_and_restores_the_role()
     make = lambda: ConvertibleLayer(nn.Linear(3, 2, bias=False), nn.BatchNorm1d(2))  # noqa: E731
     layer, other = make(), make()
     keys = set(layer.state_dict())
-    layer.convert("encoding", torch.tensor([1.0]), num_steps=7, v_init=0.5)
+    layer.convert(SpikingSettings("encoding", num_steps=7, v_init=0.5), torch.tensor([1.0]))
     assert set(layer.state_dict()) == keys
     other.load_state_dict(layer.state_dict())
-    assert (other.role, other.num_steps, other.v_init) == ("encoding", 7, 0.5)
+    assert other.settings == SpikingSettings("encoding", num_steps=7, v_init=0.5)
     x = torch.randn(4, 3)
     assert torch.equal(other(x).code, layer(x).code)
 
@@ -140,8 +140,8 @@ def test_a_spread_encoding_fires_as_often_as_a_burst_but_over_the_whole_window(v
     burst = ConvertibleLayer(nn.Linear(5, 40))
     spread = ConvertibleLayer(nn.Linear(5, 40))
     spread.load_state_dict(burst.state_dict())
-    burst.convert("encoding", torch.ones(1), 16, v_init)
-    spread.convert("encoding", torch.ones(1), 16, v_init, spread=True)
+    burst.convert(SpikingSettings("encoding", num_steps=16, v_init=v_init), torch.ones(1))
+    spread.convert(SpikingSettings("encoding", num_steps=16, v_init=v_init, encoding="spread"), torch.ones(1))
     x = torch.randn(200, 5)
     first, second = burst(x), spread(x)
     differ = (first.counts - second.counts).abs()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spiking_tasnet.snn.neuron import burst, encode_counts, fire, integrate_and_fire
-from spiking_tasnet.snn.spikes import count_bits, unpack_step
+from spiking_tasnet.snn.words import count_bits, unpack_step
 
 
 def test_membrane_trace_written_out():

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from spiking_tasnet.snn.spikes import Spikes, count_bits, pack, unpack_step
+from spiking_tasnet.snn.spikes import Spikes
+from spiking_tasnet.snn.words import count_bits, pack, unpack_step
 
 
 def make(num_steps=8, shape=(2, 3, 5), threshold=0.5, seed=0):

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spiking_tasnet.snn import ConvertibleLayer, Spikes, integrate_and_fire
+from spiking_tasnet.snn import ConvertibleLayer, Spikes, SpikingSettings, integrate_and_fire
 from spiking_tasnet.snn.fold import folded_weights
-from spiking_tasnet.snn.spikes import pack
 from spiking_tasnet.snn.surrogate import surrogate_fire
+from spiking_tasnet.snn.words import pack
 
 
 def fire(currents, threshold, **kwargs):
@@ -65,7 +65,7 @@ def test_the_edge_of_the_window_lets_nothing_through():
     assert z.grad.tolist() == [0, 0.5, 0]
 
 
-def layer_of(kind, fold=False, decay=1.0, seed=0):
+def layer_of(kind, folded=False, decay=1.0, seed=0):
     torch.manual_seed(seed)
     operator, norm, shape = {
         "linear": (nn.Linear(6, 5), nn.BatchNorm1d(5), (8, 6)),
@@ -77,7 +77,7 @@ def layer_of(kind, fold=False, decay=1.0, seed=0):
     norm.running_mean.normal_()
     norm.running_var.uniform_(0.5, 2)
     layer = ConvertibleLayer(operator, norm)
-    layer.convert("surrogate", torch.tensor([4.0]), 8, decay=decay, fold=fold)
+    layer.convert(SpikingSettings("surrogate", num_steps=8, decay=decay, folded=folded), torch.tensor([4.0]))
     return layer, torch.randn(shape)
 
 
@@ -133,7 +133,7 @@ def test_live_batch_norm_passes_the_gradient_of_torchs_own():
 @pytest.mark.parametrize("decay", [1.0, 0.8])
 @pytest.mark.parametrize("spiking", [False, True])
 def test_layer_simulates_its_effective_weights_step_by_step(spiking, decay):
-    layer, x = layer_of("conv2d", fold=True, decay=decay)
+    layer, x = layer_of("conv2d", folded=True, decay=decay)
     x = spikes_of(x) if spiking else x
     weight, bias = layer.effective_weights(x)
     drives = [step * 0.7 for step in x.train] if spiking else [x / 8] * 8
@@ -154,15 +154,14 @@ def test_layer_simulates_its_effective_weights_step_by_step(spiking, decay):
 
 
 def test_every_spike_of_two_layers_reaches_the_first_weights():
-    first, x = layer_of("linear", fold=True)
+    first, x = layer_of("linear", folded=True)
     second = ConvertibleLayer(nn.Linear(5, 2))
-    second.convert("surrogate", torch.tensor([2.0]), 8)
+    second.convert(SpikingSettings("surrogate", num_steps=8), torch.tensor([2.0]))
     second(first(x)).value.sum().backward()
     assert first.operator.weight.grad.abs().sum() > 0
     assert second.operator.weight.grad.abs().sum() > 0
 
 
 def test_only_surrogate_neurons_leak():
-    layer = ConvertibleLayer(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="decay 0.9 of a layer that is spiking found, 1 expected"):
-        layer.convert("spiking", torch.tensor([1.0]), decay=0.9)
+        SpikingSettings("spiking", decay=0.9)

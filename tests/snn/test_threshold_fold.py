@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from spiking_tasnet.snn import ConvertibleLayer
+from spiking_tasnet.snn import ConvertibleLayer, SpikingSettings
 from spiking_tasnet.snn.fold import folded_weights
 from spiking_tasnet.snn.operators import apply_operator
 from spiking_tasnet.snn.threshold import activation_percentile
@@ -77,7 +77,7 @@ def test_both_branches_see_the_same_weights(training):
     # on the folded weights, in training and in eval, also after the folded weights have been trained.
     torch.manual_seed(0)
     layer = ConvertibleLayer(nn.Linear(5, 4), used(nn.BatchNorm1d(4)))
-    layer.convert("encoding", torch.tensor([2000.0]), num_steps=200_000)
+    layer.convert(SpikingSettings("encoding", num_steps=200_000), torch.tensor([2000.0]))
     layer.train(training)
     x = torch.randn(16, 5)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.01)

@@ -11,7 +11,7 @@ OPTIONS = (
     *COMMON,
     Option("corpus", "DIR", "a folder", existing_folder),
     Option("extra", "DIR", "folders", existing_folder, repeated=True),
-    Option("init", "FILE", "a file", existing_file),
+    Option("init", "FILE", "a file", existing_file, other="start"),
 )
 
 
@@ -25,7 +25,7 @@ def place(tmp_path, monkeypatch):
 
 
 def test_values_have_the_types_of_their_options(place):
-    words = "--stage=1 --stop_stage 010 --force --corpus ./corpus --init model.pt --set a=1 --set b=2"
+    words = "--stage=1 --stop_stage 010 --force --corpus ./corpus --start model.pt --set a=1 --set b=2"
     assert parse(OPTIONS, [*words.split(), "--extra", "corpus", "--data-dir", "x"]) == {
         "stage": 1,
         "stop-stage": 10,

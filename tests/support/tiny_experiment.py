@@ -41,8 +41,8 @@ def write_subset(data_dir: Path, subset: str, rng: np.random.Generator, genders=
             write_audio(path, source, RATE)
         mixture = folder / "mix" / f"{name}.wav"
         write_audio(mixture, np.sum(sources, axis=0), RATE)
-        speakers = tuple(f"{subset}{number}{n}" for n in range(len(pair)))
-        utterances.append(Utterance(name, mixture, tuple(paths), speakers, pair))
+        talkers = tuple(f"{subset}{number}{n}" for n in range(len(pair)))
+        utterances.append(Utterance(name, mixture, tuple(paths), talkers, pair))
     write_data_dir(data_dir / subset, utterances)
     return utterances
 

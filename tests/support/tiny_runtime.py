@@ -16,12 +16,12 @@ from spiking_tasnet.snn.constraints import Constraints
 CASES = {
     "float": {},
     "float, 32 steps, a threshold a channel": {"num_steps": 32, "channel_wise": True},
-    "float, spread": {"spread": True, "v_init": 0.5},
+    "float, spread": {"encoding": "spread", "v_init": 0.5},
     "8 bits": {"constraints": Constraints(weight_bits=8)},
     "8 bits, rounded, 5 steps": {"num_steps": 5, "v_init": 0.5, "constraints": Constraints(weight_bits=8)},
     "4 bits, everything a channel": {
         "channel_wise": True,
-        "spread": True,
+        "encoding": "spread",
         "constraints": Constraints(weight_bits=4, per_channel=True),
     },
 }

@@ -28,9 +28,9 @@ def tiny_network(spiking: bool = False, config: ModelConfig = TINY) -> TasNet:
 
 
 def few_bit_network(bits: int = 8, per_channel: bool = False, **options) -> TasNet:
-    """`tiny_network`, converted without training to weights of few bits; `options` of `SpikingSettings`."""
+    """`tiny_network`, converted without training to weights of few bits; `options` of `ConversionSettings`."""
     network = tiny_network()
-    given = dict(num_steps=8, v_init=0.5, spread=True, channel_wise=True) | options
+    given = dict(num_steps=8, v_init=0.5, encoding="spread", channel_wise=True) | options
     constraints = Constraints(weight_bits=bits, per_channel=per_channel)
     mixtures = 0.1 * torch.randn(2, 4000, generator=torch.Generator().manual_seed(1))
     convert(network, lambda: network(mixtures), constraints=constraints, **given)

@@ -44,5 +44,5 @@ def test_a_signal_is_no_success_and_the_next_call_goes_on(tmp_path, number, end)
     with pytest.raises(type(end)) as stopped:
         train(tmp_path, [Stop(number, 2)])
     assert stopped.value.args == end.args
-    assert train(tmp_path, [])["epochs"] == 4
+    assert train(tmp_path, []).epochs == 4
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 5

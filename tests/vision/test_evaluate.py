@@ -1,5 +1,7 @@
 """The test set: scores by hand, the cost of every method, and what stage 4 writes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny_images import tiny_data
@@ -74,7 +76,8 @@ def test_rate_coding_is_scored_after_every_window_and_costed_as_a_whole():
         network[2].reset()
         with torch.no_grad():
             for window in (32, 32, 16):
-                network[1].num_steps = network[2].num_steps = window
+                for layer in network[1:]:
+                    layer.settings = replace(layer.settings, num_steps=window)
                 first = network[1](network[0](images))
                 spikes += torch.tensor([first.counts.sum(), network[2](first).counts.sum()])
     assert total["synops"] * 7 == pytest.approx((spikes * torch.tensor([5.0, 3.0])).sum().item())

@@ -78,12 +78,12 @@ def test_each_method_leaves_a_network_of_its_kind(method, exp, data_dir):
     assert path == exp / method / "model.pt"
     assert [layer.role for layer in layers] == ROLES[method]
     bits = Constraints(5 if method in ("ptl", "primitive") else 0)
-    assert all(layer.constraints == bits for layer in layers if method != "ann")
+    assert all(layer.settings.constraints == bits for layer in layers if method != "ann")
     steps = {"ann": 0, "rate": 32}.get(method, 8)
     assert {layer.num_steps for layer in layers[:-1]} == {steps}
-    assert layers[0].decay == (0.9 if method == "lif" else 1.0)
+    assert layers[0].settings.decay == (0.9 if method == "lif" else 1.0)
     assert all(
-        layer.folded == (method in ("ptl", "rate", "primitive")) for layer in layers[:-1]
+        layer.settings.folded == (method in ("ptl", "rate", "primitive")) for layer in layers[:-1]
     )  # norms of scratch: live
     run = read_json(exp / method / "run.json")
     assert run["method"] == method and run["train_images"] == 54 and run["seed"] == 0
@@ -119,7 +119,7 @@ def test_end_to_end_methods_may_start_from_the_ann(method, exp, data_dir):
 
     for layer, analog in zip(convertible_layers(network).values(), convertible_layers(ann).values(), strict=True):
         if analog.norm is not None:
-            assert layer.folded
+            assert layer.settings.folded
             torch.testing.assert_close(layer.operator.weight, folded_weights(analog.operator, analog.norm)[0])
 
 

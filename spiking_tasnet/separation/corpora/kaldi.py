@@ -1,4 +1,4 @@
-"""Kaldi data folders of mixtures: one line an utterance, sorted, `<utt-id> <value>`.
+"""Kaldi data folders of mixtures: tables with one line per utterance, sorted, `<utt-id> <value>`.
 
 wav.scp             the mixture
 spk1.scp spk2.scp   the sources
@@ -34,7 +34,7 @@ class Utterance:
         id: unique in its data folder.
         mixture: audio file, or the command that writes it.
         sources: the same of each talker; empty where a folder without references was asked for.
-        speakers: id of each talker, no two utterances sharing one where the folder does not tell.
+        talkers: id of each talker; if the folder does not give them, no two utterances share one.
         genders: ``M``, ``F`` or ``?`` of each talker.
         noise: audio file of what the mixture holds besides the talkers; None for nothing.
     """
@@ -42,13 +42,13 @@ class Utterance:
     id: str
     mixture: Path | Pipe
     sources: tuple[Path | Pipe, ...]
-    speakers: tuple[str, ...]
+    talkers: tuple[str, ...]
     genders: tuple[str, ...]
     noise: Path | Pipe | None = None
 
     @property
     def group(self) -> str:
-        """``same`` or ``diff``: whether the talkers are of one sex; ``unknown`` if one is not known."""
+        """``same`` or ``diff``: whether the talkers are of one gender; ``unknown`` if one is not known."""
         if "?" in self.genders:
             return "unknown"
         return "same" if len(set(self.genders)) == 1 else "diff"
@@ -71,17 +71,18 @@ def write_data_dir(folder: str | os.PathLike, utterances: Sequence[Utterance]) -
     for utterance in utterances:
         _check(utterance)
     (folder / "wav.scp").unlink(missing_ok=True)
-    speakers = {utterance.id: "_".join(utterance.speakers) for utterance in utterances}
-    by_speakers: dict[str, list[str]] = {}
-    for utterance, pair in speakers.items():
-        by_speakers.setdefault(pair, []).append(utterance)
-    _write(folder / "utt2spk", speakers)
-    _write(folder / "spk2utt", {pair: " ".join(by_speakers[pair]) for pair in sorted(by_speakers)})
+    talkers = {utterance.id: "_".join(utterance.talkers) for utterance in utterances}
+    by_talkers: dict[str, list[str]] = {}
+    for utterance, pair in talkers.items():
+        by_talkers.setdefault(pair, []).append(utterance)
+    _write(folder / "utt2spk", talkers)
+    _write(folder / "spk2utt", {pair: " ".join(by_talkers[pair]) for pair in sorted(by_talkers)})
     _write(folder / "utt2genders", {utterance.id: " ".join(utterance.genders) for utterance in utterances})
     for place in range(len(utterances[0].sources)):
         _write(folder / f"spk{place + 1}.scp", {u.id: _named(u.sources[place], folder) for u in utterances})
-    if all(utterance.noise for utterance in utterances):
-        _write(folder / "noise1.scp", {utterance.id: _named(utterance.noise, folder) for utterance in utterances})
+    noise = {utterance.id: _named(utterance.noise, folder) for utterance in utterances if utterance.noise}
+    if len(noise) == len(utterances):
+        _write(folder / "noise1.scp", noise)
     else:
         (folder / "noise1.scp").unlink(missing_ok=True)
     _write(folder / "wav.scp", {utterance.id: _named(utterance.mixture, folder) for utterance in utterances})
@@ -114,13 +115,13 @@ def read_data_dir(
     noise = read_scp(folder / "noise1.scp", allow_pipes) if (folder / "noise1.scp").exists() else {}
     if noise:
         _check_same(folder, mixtures, noise, "noise1.scp")
-    speakers, genders = (_read_optional(folder, name, mixtures) for name in ("utt2spk", "utt2genders"))
+    talkers, genders = (_read_optional(folder, name, mixtures) for name in ("utt2spk", "utt2genders"))
     return [
         Utterance(
             id=utterance,
             mixture=mixture,
             sources=tuple(source[utterance] for source in sources),
-            speakers=_speakers(utterance, speakers.get(utterance, ""), len(sources)),
+            talkers=_talkers(utterance, talkers.get(utterance, ""), len(sources)),
             genders=_genders(folder, utterance, genders.get(utterance, ""), len(sources)),
             noise=noise.get(utterance),
         )
@@ -157,10 +158,10 @@ def _check_same(folder: Path, mixtures: dict, table: dict, name: str) -> None:
         )
 
 
-def _speakers(utterance: str, joined: str, n_src: int) -> tuple[str, ...]:
+def _talkers(utterance: str, joined: str, n_src: int) -> tuple[str, ...]:
     """Split talkers joined by `_`; ids that hold `_` themselves are told apart where all have as many.
 
-    Talkers that cannot be told get names that no other utterance has: none of them is then taken for another's.
+    Talkers that are not given get names that occur in no other utterance, so that none is taken for another's.
     """
     words = joined.split("_") if joined else []
     if n_src and words and len(words) % n_src == 0:
@@ -185,8 +186,7 @@ def _named(source: Path | Pipe, folder: Path) -> str:
     """How an scp in `folder` names its audio."""
     if isinstance(source, Pipe):
         return str(source)
-    path, folder = os.path.abspath(source), os.path.abspath(folder)
-    around = Path(folder).parent
+    path, around = os.path.abspath(source), Path(os.path.abspath(folder)).parent
     beside = around != around.parent and Path(path).is_relative_to(around)
     return os.path.relpath(path, folder) if beside else path
 
@@ -195,12 +195,12 @@ def _check(utterance: Utterance) -> None:
     if not utterance.id or any(character.isspace() for character in utterance.id):
         raise ValueError(f"utterance id {utterance.id!r} found, one without spaces expected")
     check_id(utterance.id)
-    for speaker in utterance.speakers:
-        if not speaker or "_" in speaker or any(character.isspace() for character in speaker):
-            raise ValueError(f"{utterance.id}: talker {speaker!r} found, an id without spaces and _ expected")
+    for talker in utterance.talkers:
+        if not talker or "_" in talker or any(character.isspace() for character in talker):
+            raise ValueError(f"{utterance.id}: talker {talker!r} found, an id without spaces and _ expected")
     if not set(utterance.genders) <= set(GENDERS):
         raise ValueError(f"{utterance.id}: genders {utterance.genders} found, M, F or ? expected")
-    if not len(utterance.sources) == len(utterance.speakers) == len(utterance.genders):
+    if not len(utterance.sources) == len(utterance.talkers) == len(utterance.genders):
         raise ValueError(f"{utterance.id}: a source, a talker and a gender for each voice expected")
 
 

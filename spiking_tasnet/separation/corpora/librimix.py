@@ -32,8 +32,8 @@ FADE = RATE // 2  # samples over which a noise that is too short runs into its o
 
 
 @dataclass(frozen=True)
-class LibriMix:
-    """What to make.
+class LibriMixSpec:
+    """What to make of LibriSpeech.
 
     Attributes:
         librispeech: folder of train-clean-100, dev-clean, ... and SPEAKERS.TXT.
@@ -62,7 +62,7 @@ class LibriMix:
         return {"tr": self.train_set, "cv": "dev", "tt": "test"}
 
 
-def build_librimix(wanted: LibriMix, jobs: int | None = None) -> None:
+def build_librimix(spec: LibriMixSpec, jobs: int | None = None) -> None:
     """Make the mixtures of the three subsets and their Kaldi folders. What is there already is not made again.
 
     Raises:
@@ -70,44 +70,44 @@ def build_librimix(wanted: LibriMix, jobs: int | None = None) -> None:
         ValueError: bad audio or metadata, naming it; mixtures of other settings are already there.
         OSError: the disk is too full.
     """
-    build(plan_librimix(wanted), jobs)
+    build(plan_librimix(spec), jobs)
 
 
-def plan_librimix(wanted: LibriMix) -> Plan:
-    """Read metadata and sexes and find the files; see `build_librimix` for what it raises."""
-    check_mode_and_rate(wanted.mode, wanted.sample_rate)
-    if wanted.train_set not in TRAIN_SETS:
-        raise ValueError(f"--train-set {wanted.train_set!r} found, {' or '.join(TRAIN_SETS)} expected")
-    for folder, option in ((wanted.librispeech, "--librispeech"), (wanted.wham, "--wham")):
+def plan_librimix(spec: LibriMixSpec) -> Plan:
+    """Read metadata and genders and find the files; see `build_librimix` for what it raises."""
+    check_mode_and_rate(spec.mode, spec.sample_rate)
+    if spec.train_set not in TRAIN_SETS:
+        raise ValueError(f"--train-set {spec.train_set!r} found, {' or '.join(TRAIN_SETS)} expected")
+    for folder, option in ((spec.librispeech, "--librispeech"), (spec.wham, "--wham")):
         if folder is not None and not folder.is_dir():
             raise FileNotFoundError(f"{folder}: no such folder; check {option}")
-    with_noise = wanted.wham is not None
+    with_noise = spec.wham is not None
     rows = {
-        subset: read_metadata(wanted.metadata / _csv_name(name), with_noise, wanted.limit)
-        for subset, name in wanted.subsets.items()
+        subset: read_metadata(spec.metadata / _csv_name(name), with_noise, spec.limit)
+        for subset, name in spec.subsets.items()
     }
-    for subset, name in wanted.subsets.items():
-        if not wanted.limit and len(rows[subset]) != ROWS[name]:
+    for subset, name in spec.subsets.items():
+        if not spec.limit and len(rows[subset]) != ROWS[name]:
             logger.warning("%s: %d mixtures found, %d expected in Libri2Mix", name, len(rows[subset]), ROWS[name])
     speech, noise = zip(*((row.paths[:2], row.paths[2:]) for some in rows.values() for row in some), strict=True)
-    files = Corpus(wanted.librispeech).find_all({path for paths in speech for path in paths}, SPEECH_HINT)
-    if wanted.wham is not None:
-        files |= Corpus(wanted.wham).find_all({path for paths in noise for path in paths}, NOISE_HINT)
-    genders = talker_genders(wanted.librispeech)
-    report_unknown({talker for some in rows.values() for row in some for talker in row.speakers}, genders)
-    audio_dir = wanted.data_dir / rate_dir(wanted.sample_rate) / wanted.mode
+    files = Corpus(spec.librispeech).find_all({path for paths in speech for path in paths}, SPEECH_HINT)
+    if spec.wham is not None:
+        files |= Corpus(spec.wham).find_all({path for paths in noise for path in paths}, NOISE_HINT)
+    genders = talker_genders(spec.librispeech)
+    report_unknown({talker for some in rows.values() for row in some for talker in row.talkers}, genders)
+    audio_dir = spec.data_dir / rate_dir(spec.sample_rate) / spec.mode
 
     def task(subset: str, row: Row) -> Task:
         def place(folder: str) -> Path:
             return audio_dir / subset / folder / f"{row.name}.wav"
 
-        sexes = tuple(genders.get(speaker, "?") for speaker in row.speakers)
+        pair = tuple(genders.get(talker, "?") for talker in row.talkers)
         utterance = Utterance(
             row.name,
             place("mix_both" if with_noise else "mix_clean"),
             (place("s1"), place("s2")),
-            row.speakers,
-            sexes,
+            row.talkers,
+            pair,
             place("noise") if with_noise else None,
         )
         extras = (place("mix_clean"),) if with_noise else ()
@@ -115,15 +115,15 @@ def plan_librimix(wanted: LibriMix) -> Plan:
         return Task(row, tuple(files[path] for path in row.paths), utterance, where, extras)
 
     return Plan(
-        wanted.data_dir,
+        spec.data_dir,
         audio_dir,
         {
-            "librispeech": str(wanted.librispeech.resolve()),
-            "noise": str(wanted.wham.resolve()) if wanted.wham else "none",
+            "librispeech": str(spec.librispeech.resolve()),
+            "noise": str(spec.wham.resolve()) if spec.wham else "none",
         },
-        wanted.sample_rate,
-        wanted.mode,
-        {subset: [task(name, row) for row in rows[subset]] for subset, name in wanted.subsets.items()},
+        spec.sample_rate,
+        spec.mode,
+        {subset: [task(name, row) for row in rows[subset]] for subset, name in spec.subsets.items()},
         mix_task,
     )
 
@@ -142,15 +142,14 @@ def mix_task(sample_rate: int, mode: str, task: Task) -> None:
     if with_noise:
         with reading(task.files[2]):
             signals.append(read_noise(task.files[2], max(map(len, signals))))
-    signals = fit_lengths(
-        [resample(signal * f, RATE, sample_rate) for signal, f in zip(signals, task.line.factors, strict=True)], mode
-    )
+    scaled = [signal * factor for signal, factor in zip(signals, task.line.factors, strict=True)]
+    fitted = fit_lengths([resample(signal, RATE, sample_rate) for signal in scaled], mode)
     try:
-        check_heard(signals[:2])
+        check_heard(fitted[:2])
     except ValueError as error:
         raise ValueError(f"{task.line.name}: {error}") from None
-    sums = [signals[:2].sum(axis=0), signals.sum(axis=0)] if with_noise else [signals.sum(axis=0)]
-    for path, samples in zip(task.outputs, [*signals, *sums], strict=True):
+    sums = [fitted[:2].sum(axis=0), fitted.sum(axis=0)] if with_noise else [fitted.sum(axis=0)]
+    for path, samples in zip(task.outputs, [*fitted, *sums], strict=True):
         write_audio(path, samples.clip(-1, 1), sample_rate)
 
 

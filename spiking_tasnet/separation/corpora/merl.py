@@ -1,4 +1,4 @@
-"""WSJ0-2mix after MERL's procedure: its lists over WSJ0, or over any corpus that lists of that format name."""
+"""WSJ0-2mix by MERL's procedure: MERL's lists over WSJ0, or lists of that format over any corpus."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ LEVEL_RATE = 8000  # Hz: MERL scales the 16 kHz files by the level of the 8 kHz 
 
 
 @dataclass(frozen=True)
-class Mixtures:
-    """What to make.
+class MerlSpec:
+    """What to make of WSJ0, or of another corpus with lists in MERL's format.
 
     Attributes:
         corpus: root of the paths in the lists.
@@ -37,7 +37,7 @@ class Mixtures:
         sample_rate: Hz.
         mode: ``min`` or ``max``.
         limit: only the first this many lines of each list; 0 for all.
-        spkrinfo: a table of the talkers' sex besides those of the corpus.
+        spkrinfo: a table of the talkers' gender besides those of the corpus.
         subsets: the lists to mix.
     """
 
@@ -60,7 +60,7 @@ class Levelled:
     levels: tuple[float, ...] | None
 
 
-def build_mixtures(wanted: Mixtures, jobs: int | None = None) -> None:
+def build_mixtures(spec: MerlSpec, jobs: int | None = None) -> None:
     """Mix every line of the three lists and write the Kaldi folders. What is there already is not made again.
 
     Raises:
@@ -68,48 +68,48 @@ def build_mixtures(wanted: Mixtures, jobs: int | None = None) -> None:
         ValueError: bad audio or a bad list, naming it; mixtures of other settings are already there.
         OSError: the disk is too full.
     """
-    build(plan_mixtures(wanted), jobs)
+    build(plan_mixtures(spec), jobs)
 
 
-def plan_mixtures(wanted: Mixtures) -> Plan:
-    """Read lists, levels and sexes and find the files; see `build_mixtures` for what it raises."""
-    check_mode_and_rate(wanted.mode, wanted.sample_rate)
-    if not wanted.corpus.is_dir():
-        raise FileNotFoundError(f"{wanted.corpus}: no such corpus folder; --wsj0 names the root of the lists' paths")
-    paths = {subset: wanted.mix_lists / f"mix_2_spk_{subset}.txt" for subset in wanted.subsets}
-    lists = {subset: read_list(path, wanted.limit) for subset, path in paths.items()}
+def plan_mixtures(spec: MerlSpec) -> Plan:
+    """Read lists, levels and genders and find the files; see `build_mixtures` for what it raises."""
+    check_mode_and_rate(spec.mode, spec.sample_rate)
+    if not spec.corpus.is_dir():
+        raise FileNotFoundError(f"{spec.corpus}: no such corpus folder; --corpus names the root of the lists' paths")
+    paths = {subset: spec.mix_lists / f"mix_2_spk_{subset}.txt" for subset in spec.subsets}
+    lists = {subset: read_list(path, spec.limit) for subset, path in paths.items()}
     _check_numbers(paths, lists)
-    files = Corpus(wanted.corpus).find_all(
+    files = Corpus(spec.corpus).find_all(
         {path for lines in lists.values() for line in lines for path in line.paths},
-        "--wsj0 names the root of the lists' paths, or the folder of the LDC's discs",
+        "--corpus names the root of the lists' paths, or the folder of the LDC's discs",
     )
-    levels_dir, levels = choose_levels(wanted.activlev, wanted.mix_lists, files)
-    for subset in wanted.subsets:
+    levels_dir, levels = choose_levels(spec.activlev, spec.mix_lists, files)
+    for subset in spec.subsets:
         report_list(paths[subset], lists[subset])
     seconds = cache(readable_seconds)
     report_corpus(files, seconds)
-    genders = talker_genders(wanted.corpus, wanted.spkrinfo)
-    report_unknown({name for lines in lists.values() for line in lines for name in line.speakers}, genders)
-    audio_dir = wanted.data_dir / rate_dir(wanted.sample_rate) / wanted.mode
+    genders = talker_genders(spec.corpus, spec.spkrinfo)
+    report_unknown({name for lines in lists.values() for line in lines for name in line.talkers}, genders)
+    audio_dir = spec.data_dir / rate_dir(spec.sample_rate) / spec.mode
 
     def task(subset: str, line: MixLine) -> Task:
         folders = ("mix", *(f"s{place}" for place in range(1, len(line.paths) + 1)))
         mixture, *sources = (audio_dir / subset / folder / f"{line.name}.wav" for folder in folders)
-        sexes = tuple(genders.get(speaker.lower(), "?") for speaker in line.speakers)
-        utterance = Utterance(line.name, mixture, tuple(sources), line.speakers, sexes)
+        pair = tuple(genders.get(talker.lower(), "?") for talker in line.talkers)
+        utterance = Utterance(line.name, mixture, tuple(sources), line.talkers, pair)
         found = tuple(levels[Path(path).stem] for path in line.paths) if levels else None
         where = f"{paths[subset].name}: line {line.number}"
         return Task(Levelled(line, found), tuple(files[path] for path in line.paths), utterance, where)
 
     return Plan(
-        wanted.data_dir,
+        spec.data_dir,
         audio_dir,
         {
-            "corpus": str(wanted.corpus.resolve()),
+            "corpus": str(spec.corpus.resolve()),
             "levels": str(levels_dir.resolve()) if levels_dir else MEASURED,
         },
-        wanted.sample_rate,
-        wanted.mode,
+        spec.sample_rate,
+        spec.mode,
         {subset: [task(subset, line) for line in lines] for subset, lines in lists.items()},
         mix_task,
         seconds,

@@ -1,4 +1,4 @@
-"""LibriMix's metadata: CSVs of a mixture a row, as published or as a spreadsheet saved them again."""
+"""LibriMix's metadata: CSVs with one mixture per row, as published or as a spreadsheet saved them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Row:
     number: int = field(default=0, compare=False)
 
     @property
-    def speakers(self) -> tuple[str, ...]:
+    def talkers(self) -> tuple[str, ...]:
         """LibriSpeech's talkers: `1089` of `test-clean/1089/134686/1089-134686-0000.flac`."""
         return tuple(PurePosixPath(path).stem.partition("-")[0] for path in self.paths[:2])
 
@@ -43,8 +43,8 @@ class Row:
 def read_metadata(path: Path, with_noise: bool = False, limit: int = 0) -> list[Row]:
     """Read one CSV of LibriMix.
 
-    Columns are known by their names, in any order, and may be parted by commas, `;` or tabs; then numbers may have a
-    decimal comma. Other columns are passed over.
+    Columns are found by name, in any order, and may be separated by commas, semicolons or tabs; with the latter two,
+    numbers may have a decimal comma. Other columns are ignored.
 
     Args:
         path: e.g. `libri2mix_dev-clean.csv`.
@@ -105,5 +105,5 @@ def _row(cells: Mapping[str, str | None], number: int, separator: str, where: st
             factors.append(factor)
     row = Row((cells["mixture_ID"] or "").strip(), tuple(paths), tuple(factors), number)
     check_mixture(row.name, where)
-    check_talkers(row.speakers, where)
+    check_talkers(row.talkers, where)
     return row

@@ -1,7 +1,7 @@
-"""Stage 0 from a folder of talkers: who is heard in training, dev and test, lists, and the cache of training speech.
+"""Stage 0 from a folder of talkers: split them into training, dev and test, draw lists, cache the training speech.
 
 Training needs no mixture files: `on_the_fly` mixes from the cache. Dev and test are lists in MERL's format, mixed to
-files as those of every other corpus.
+files as for every other corpus.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from spiking_tasnet.files import read_json, write_json, write_text
 from spiking_tasnet.separation.audio.formats import READ
-from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 from spiking_tasnet.separation.corpora.merl_lists import read_list
 from spiking_tasnet.separation.corpora.speech_cache import SpeechCache, write_cache
 
@@ -30,7 +30,7 @@ SPEECH = READ - {".wv2"}  # the far microphone of WSJ0, beside the near one
 
 @dataclass(frozen=True)
 class TalkersSpec:
-    """What to make.
+    """What to make of a folder of talkers.
 
     Attributes:
         talkers: a folder of single-talker recordings, one folder per talker. With `mix_2_spk_cv.txt` and
@@ -91,7 +91,7 @@ def build_talkers(spec: TalkersSpec, jobs: int | None = None) -> None:
     cache = SpeechCache(spec.data_dir / CACHE)
     talkers = {clip.talker for clip in cache.clips}
     logger.info("training: %d talkers, %d utterances, %.2f h", len(talkers), len(cache.clips), cache.hours)
-    build_mixtures(Mixtures(spec.talkers, lists, spec.data_dir, sample_rate=spec.sample_rate, subsets=HELD_OUT), jobs)
+    build_mixtures(MerlSpec(spec.talkers, lists, spec.data_dir, sample_rate=spec.sample_rate, subsets=HELD_OUT), jobs)
 
 
 def check_settings(spec: TalkersSpec) -> None:
@@ -110,7 +110,7 @@ def check_settings(spec: TalkersSpec) -> None:
         key = next(key for key in settings if found.get(key) != settings[key])
         raise ValueError(
             f"{spec.data_dir}: data of {key} {found.get(key)!r} found, {settings[key]!r} expected; "
-            "remove that folder or give another --data-dir"
+            "remove that folder or give another data folder"
         )
     write_json(path, settings)
 
@@ -168,7 +168,7 @@ def find_speech(folder: Path) -> list[Speech]:
 
 
 def training_speech(speech: Sequence[Speech], lists: Path) -> list[Speech]:
-    """What neither the dev nor the test list names, and no talker of the test list; all, where there are no lists."""
+    """The files that neither list names and no test talker speaks; all files if there are no lists."""
     dev, test = (_named(lists / f"mix_2_spk_{subset}.txt") for subset in HELD_OUT)
     unseen = {item.talker for item in speech if item.path in test} | {Path(path).parent.name for path in test}
     return [item for item in speech if item.path not in dev | test and item.talker not in unseen]
@@ -218,7 +218,7 @@ def _draw_lines(pool: dict[str, list[str]], count: int, random: np.random.Genera
             return
         one, two = (talkers[index] for index in random.choice(len(talkers), 2, replace=False))
         pair = tuple(str(random.choice(pool[talker])) for talker in (one, two))
-        stems = tuple(Path(path).stem for path in pair)
+        stems = Path(pair[0]).stem, Path(pair[1]).stem
         if stems in taken:  # MERL names a mixture by the stems of its files
             continue
         taken.add(stems)

@@ -9,7 +9,6 @@ Nor is numba the fallback: who installs this package has a compiler already, bec
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import logging
 import os
@@ -19,15 +18,23 @@ import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from spiking_tasnet.snn.kernels.geometry import FRACTION_BITS
+import numpy as np
+from cffi import FFI
+from torch import Tensor
 
-__all__ = ["VARIANTS", "available", "compiled", "library"]
+from spiking_tasnet.files import whole_file
+from spiking_tasnet.snn.kernels.neurons import FRACTION_BITS
+
+__all__ = ["available", "compiled", "ffi", "library", "pointer"]
 
 logger = logging.getLogger(__name__)
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("event.c", "event_variant.c"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("event.c", "event_variant.inc", "event.h"))
 FLAGS = ("-O3", "-shared", "-fPIC", "-std=gnu11", "-fwrapv", "-ffp-contract=off", f"-DFRACTION_BITS={FRACTION_BITS}")
-VARIANTS = ("float32", "int32", "int16")
+HEADER = SOURCES[2]
+C_TYPES = {"float32": "float", "int8": "int8_t", "int16": "uint16_t", "int32": "int32_t", "int64": "int64_t"}
+C_TYPES |= {"uint32": "uint32_t"}
 
 
 def available() -> bool:
@@ -36,10 +43,10 @@ def available() -> bool:
 
 
 @cache
-def library() -> ctypes.CDLL | None:
-    """The compiled kernel, or None (and one warning) where it cannot be built."""
+def library() -> Any:
+    """The compiled kernel, with the functions of `event.h`; None, after one warning, where it cannot be built."""
     try:
-        return _declared(ctypes.CDLL(str(compiled("event", SOURCES[:1], SOURCES))))
+        return ffi().dlopen(str(compiled("event", SOURCES[:1], SOURCES)))
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "stderr", None) or error
         logger.warning(
@@ -50,35 +57,32 @@ def library() -> ctypes.CDLL | None:
         return None
 
 
-def _declared(found: ctypes.CDLL) -> ctypes.CDLL:
-    """Argument types of every function: p is a pointer, i an int64, f a float."""
-    kinds = {"p": ctypes.c_void_p, "i": ctypes.c_int64, "f": ctypes.c_float}
-    signatures = {
-        "event_limit": "i",
-        "event_lengths": "ppiiip",
-        "event_lists": "ppiiiippp",
-        "event_count": "piiip",
-        "event_encode": "ppiiipfiiip",
-        "event_reach": "piiiipp",
-    }
-    for variant in VARIANTS:
-        signatures |= {
-            f"event_block_{variant}": "",
-            f"event_pack_{variant}": "piiiiiip",
-            f"event_run_{variant}": "ppppppipppiiipp",
-        }
-    for name, signature in signatures.items():
-        function = getattr(found, name)
-        function.argtypes = [kinds[kind] for kind in signature]
-        function.restype = ctypes.c_int if "p" in signature else ctypes.c_int64
+@cache
+def ffi() -> FFI:
+    """The types and functions of `event.h`; cffi has no preprocessor, so it is not shown the lines for one."""
+    found = FFI()
+    lines = HEADER.read_text(encoding="utf-8").splitlines()
+    found.cdef("\n".join(line for line in lines if not line.startswith("#")))
     return found
+
+
+def pointer(values: Tensor | np.ndarray | None, offset: int = 0) -> Any:
+    """Address of the value number `offset` of contiguous memory, with the type that C has for it; NULL for None.
+
+    The caller keeps `values` alive as long as C reads them. Both kinds of int16 are unsigned in C.
+    """
+    if values is None:
+        return ffi().NULL
+    start = values.data_ptr() if isinstance(values, Tensor) else values.ctypes.data
+    kind = C_TYPES[str(values.dtype).removeprefix("torch.")]
+    return ffi().cast(f"{kind} *", start + offset * values.itemsize)
 
 
 def compiled(name: str, units: Sequence[Path], sources: Sequence[Path]) -> Path:
     """Path of a library, built if there is none yet: under a name of its own, then renamed.
 
     Args:
-        name: its name begins with it.
+        name: the first part of the library's name.
         units: what the compiler is given.
         sources: all that it reads.
 
@@ -91,30 +95,19 @@ def compiled(name: str, units: Sequence[Path], sources: Sequence[Path]) -> Path:
         raise FileNotFoundError("no C compiler found")
     native = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
-    parts = (
-        *(path.read_text(encoding="utf-8") for path in sources),
-        " ".join(FLAGS),
-        version,
-        platform.platform(),
-        _processor(),
-    )
+    texts = [path.read_text(encoding="utf-8") for path in sources]
+    parts = (*texts, " ".join(FLAGS), version, platform.platform(), _processor())
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     target = _cache_dir() / f"{name}-{key}.so"
     if target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp.so")
-    try:
-        for more in (("-fopenmp", native), (native,), ("-fopenmp",), ()):
-            flags = (*FLAGS, *more)
-            command = [compiler, *flags, *map(str, units), "-o", str(temporary), "-lm"]
+    with whole_file(target) as temporary:
+        for more in (("-fopenmp", native), (native,), ("-fopenmp",), ()):  # not every compiler knows every option
+            command = [compiler, *FLAGS, *more, *map(str, units), "-o", str(temporary), "-lm"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode == 0:
-                os.replace(temporary, target)
                 return target
-    finally:
-        temporary.unlink(missing_ok=True)
-    raise subprocess.CalledProcessError(done.returncode, compiler, stderr=done.stderr or None)
+        raise subprocess.CalledProcessError(done.returncode, compiler, stderr=done.stderr or None)
 
 
 def _cache_dir() -> Path:

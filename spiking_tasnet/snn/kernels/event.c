@@ -2,7 +2,7 @@
  *
  * Work follows the spikes. Time is cut into windows of 4 steps, and an input is known in a window by the pattern of its
  * spikes, one of 15. For each output frame and window every active input adds its row of weights once, to the sum of
- * its pattern; the 15 sums then give the 4 currents (event_variant.c). A neuron that spikes 3.9 times costs about two
+ * its pattern; the 15 sums then give the 4 currents (event_variant.inc). A neuron that spikes 3.9 times costs about two
  * row-adds. An input that spikes in all 8 steps of an even window and the next adds its row once for both, to the sum
  * of bucket 0, as trains that are bursts often do. Which inputs have which pattern is sorted out once per input frame
  * and read by all taps and output blocks.
@@ -18,7 +18,8 @@
  * table   (frames, BUCKETS + 1)        where the inputs of bucket window * 16 + pattern begin in the frame's list
  * pool    lists of inputs, uint16; that of a frame begins at `starts` and has SLACK to spare behind it
  */
-#include <stdint.h>
+#include "event.h"
+
 #include <stdlib.h>
 #include <string.h>
 #ifdef __AVX512F__
@@ -42,16 +43,10 @@
 #define VECTOR 32
 #endif
 
-typedef struct {
-    int64_t height, width, chan_in, fan_in, out_height, out_width, chan_out, fan_out;
-    int64_t kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, num_steps;
-    int64_t ring; /* 0, or table and starts hold the frames of a stream: frame n of it at n modulo this many */
-} geometry_t;
-
 typedef uint16_t inputs_t __attribute__((vector_size(2 * PIECE), aligned(2), may_alias));
 
 #define TEXT(words) _Pragma(#words)
-#define SPREAD(part)                                                                                                   \
+#define RUN_THREADED(part)                                                                                             \
     int failed = 0;                                                                                                    \
     int64_t parts = threads > 1 ? threads * PARTS : 1;                                                                 \
     TEXT(omp parallel for schedule(dynamic) num_threads((int)threads) if (threads > 1) reduction(| : failed))          \
@@ -93,11 +88,10 @@ static int list_lengths(const geometry_t *g, const int32_t *words, int64_t begin
     return 0;
 }
 
-/* Length of the list of each frame: windows listed, over its inputs. */
 int event_lengths(const geometry_t *g, const int32_t *words, int64_t begin, int64_t end, int64_t threads,
                   int32_t *lengths)
 {
-    SPREAD(list_lengths(g, words, from, to, lengths));
+    RUN_THREADED(list_lengths(g, words, from, to, lengths));
 }
 
 /* One piece more often than not, two nearly always: a loop alone would often be predicted wrong. */
@@ -191,11 +185,10 @@ static int make_lists(const geometry_t *g, const int32_t *words, int64_t first, 
     return 0;
 }
 
-/* Lists of the frames; frame 0 of table and starts is frame `first` of words. */
 int event_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_t begin, int64_t end, int64_t threads,
                 const int64_t *starts, uint32_t *table, uint16_t *pool)
 {
-    SPREAD(make_lists(g, words, first, from, to, starts, table, pool));
+    RUN_THREADED(make_lists(g, words, first, from, to, starts, table, pool));
 }
 
 static int count_bits(const int32_t *words, int64_t begin, int64_t end, int32_t *counts)
@@ -205,10 +198,9 @@ static int count_bits(const int32_t *words, int64_t begin, int64_t end, int32_t 
     return 0;
 }
 
-/* Number of spikes in each word. */
 int event_count(const int32_t *words, int64_t begin, int64_t end, int64_t threads, int32_t *counts)
 {
-    SPREAD(count_bits(words, from, to, counts));
+    RUN_THREADED(count_bits(words, from, to, counts));
 }
 
 /* Spikes of analog values: `spread`, a / N_s enters at every step, from V[0] = start; otherwise all of a at once, from
@@ -247,11 +239,10 @@ static int encode_frames(const float *values, const float *threshold, int64_t ch
     return 0;
 }
 
-/* Words of the frames of values (frames, chan); threshold and start (chan,). */
 int event_encode(const float *values, const float *threshold, int64_t chan, int64_t num_steps, int64_t spread,
                  const float *start, float v_init, int64_t begin, int64_t end, int64_t threads, int32_t *words)
 {
-    SPREAD(encode_frames(values, threshold, chan, num_steps, spread, start, v_init, from, to, words));
+    RUN_THREADED(encode_frames(values, threshold, chan, num_steps, spread, start, v_init, from, to, words));
 }
 
 static int add_up(const int8_t *weight, int64_t size, int64_t begin, int64_t end, int32_t *negative, int32_t *positive)
@@ -269,11 +260,10 @@ static int add_up(const int8_t *weight, int64_t size, int64_t begin, int64_t end
     return 0;
 }
 
-/* Sums of the negative and of the positive weights of each output, weight (outs, size). */
 int event_reach(const int8_t *weight, int64_t size, int64_t begin, int64_t end, int64_t threads, int32_t *negative,
                 int32_t *positive)
 {
-    SPREAD(add_up(weight, size, from, to, negative, positive));
+    RUN_THREADED(add_up(weight, size, from, to, negative, positive));
 }
 
 /* Bytes of `memory` that the simulation of a layer works with: the merged lists of a tile, and where they begin. */
@@ -296,7 +286,7 @@ typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias
 #define INPUT(z) (z)
 #define REACHED(v, theta) ((v) >= (theta))
 #define BYTES 0
-#include "event_variant.c"
+#include "event_variant.inc"
 
 #define VARIANT int32 /* int8 weights whose sums may need more than 16 bits */
 #define GIVEN int8_t
@@ -306,7 +296,7 @@ typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias
 #define INPUT(z) ((z) << FRACTION_BITS)
 #define REACHED(v, theta) ((v) > (theta) - 1) /* one instruction less */
 #define BYTES 0
-#include "event_variant.c"
+#include "event_variant.inc"
 
 #define VARIANT int16 /* int8 weights, sums modulo 2^16 */
 #define GIVEN int8_t
@@ -316,4 +306,4 @@ typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias
 #define INPUT(z) ((z) << FRACTION_BITS)
 #define REACHED(v, theta) ((v) > (theta) - 1)
 #define BYTES 1
-#include "event_variant.c"
+#include "event_variant.inc"

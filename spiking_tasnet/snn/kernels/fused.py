@@ -32,8 +32,10 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn.kernels.geometry import FRACTION_BITS, Geometry, start
-from spiking_tasnet.snn.spikes import Spikes
+from spiking_tasnet.snn.kernels.geometry import Geometry
+from spiking_tasnet.snn.kernels.neurons import FRACTION_BITS, Neurons
+from spiking_tasnet.snn.operators import OPERATORS, Operator
+from spiking_tasnet.snn.words import is_packed
 
 __all__ = ["available", "fits", "simulate", "split_weight"]
 
@@ -50,28 +52,22 @@ def available() -> bool:
     return triton is not None and (triton.INTERPRETED or torch.cuda.is_available())
 
 
-def fits(operator: nn.Module, spikes: Spikes, weight: Tensor) -> bool:
+def fits(operator: Operator, code: Tensor, num_steps: int, weight: Tensor) -> bool:
     """Whether this kernel can run the layer: float32 or int8 weights, packed spikes, no groups, Ampere or later."""
     return (
         available()
-        and spikes.packed
-        and isinstance(operator, (nn.Linear, nn.Conv1d, nn.Conv2d))
+        and is_packed(code, num_steps)
+        and isinstance(operator, OPERATORS)
         and getattr(operator, "groups", 1) == 1
         and getattr(operator, "padding_mode", "zeros") == "zeros"
         and weight.dtype in (torch.float32, torch.int8)
-        and weight.device == spikes.code.device
+        and weight.device == code.device
         and (_triton().INTERPRETED or _capable(weight.device))
     )
 
 
 def simulate(
-    operator: nn.Module,
-    spikes: Spikes,
-    weight: Tensor,
-    current: Tensor,
-    threshold: Tensor,
-    v_init: float,
-    membrane: Tensor | None = None,
+    operator: Operator, code: Tensor, num_steps: int, neurons: Neurons, membrane: Tensor | None = None
 ) -> Tensor:
     """Spikes of IF neurons behind `operator` (Eq. 3-6); arguments and result as `reference.simulate`.
 
@@ -81,22 +77,20 @@ def simulate(
     Returns:
         int32 words (batch, out, *spatial), a view of channels-last memory.
     """
-    geometry = Geometry.of(operator, spikes.shape)
-    words = _frames(operator, spikes.code)
-    out, positions = weight.shape[0], geometry.out_frames[0] * geometry.out_frames[1] * geometry.out_frames[2]
+    geometry = Geometry.of(operator, code.shape)
+    words = _frames(operator, code)
+    out, positions = len(neurons.weight), geometry.out_frames[0] * geometry.out_frames[1] * geometry.out_frames[2]
     fired = torch.empty(positions, out, dtype=torch.int32, device=words.device)
-    state = None
-    if membrane is not None:
-        view = membrane if isinstance(operator, nn.Linear) else membrane.movedim(1, -1)
-        state = view.contiguous()
+    view = membrane if membrane is None or isinstance(operator, nn.Linear) else membrane.movedim(1, -1)
+    state = None if view is None else view.contiguous()
     if positions:
         with torch.no_grad(), torch.cuda.device(words.device if words.is_cuda else -1):
-            _launch(geometry, spikes.num_steps, words, weight, current, threshold, v_init, state, fired)
-    if membrane is not None and state.data_ptr() != view.data_ptr():
+            _launch(geometry, num_steps, words, neurons, state, fired)
+    if view is not None and state is not None and state.data_ptr() != view.data_ptr():
         view.copy_(state)
     if isinstance(operator, nn.Linear):
-        return fired.view(*spikes.shape[:-1], out)
-    shape = geometry.out_frames[: weight.dim() - 1]
+        return fired.view(*code.shape[:-1], out)
+    shape = geometry.out_frames[: neurons.weight.dim() - 1]
     return fired.view(*shape, out).movedim(-1, 1)
 
 
@@ -121,27 +115,25 @@ def _launch(
     geometry: Geometry,
     num_steps: int,
     words: Tensor,
-    weight: Tensor,
-    current: Tensor,
-    threshold: Tensor,
-    v_init: float,
+    neurons: Neurons,
     state: Tensor | None,
     fired: Tensor,
 ) -> None:
     """Fill `fired`, (positions, out), and go on from `state` in place."""
+    weight, current, threshold, _ = neurons
     triton, integer = _triton(), weight.dtype == torch.int8
     block_in = min(128 if integer else 64, max(32, 1 << (geometry.fan_in - 1).bit_length()))  # 128 bytes
-    initial = start(threshold, v_init)
+    initial = neurons.start
     high, low, scale = _tiles(weight, block_in)
     if scale is None:
         scale = threshold  # not read
     else:
         current, threshold, initial = current * scale, threshold * scale, initial * scale
     spare = high.shape[1] - weight.shape[0]
-    neurons = (nn.functional.pad(values, (0, spare), value=1) for values in (current, threshold, initial, scale))
+    padded = (nn.functional.pad(values, (0, spare), value=1) for values in (current, threshold, initial, scale))
     (positions, out), (_, height, width) = fired.shape, geometry.frames
     arguments = (
-        *(words, high, low, *neurons),
+        *(words, high, low, *padded),
         *(fired if state is None else state, fired, positions, out, geometry.fan_in, high.shape[1]),
         *(*geometry.out_frames[1:], height, width, *words.stride()),
         *(*geometry.stride, *geometry.padding, *geometry.dilation),
@@ -175,7 +167,7 @@ def _capable(device: torch.device) -> bool:
     return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
-def _frames(operator: nn.Module, code: Tensor) -> Tensor:
+def _frames(operator: Operator, code: Tensor) -> Tensor:
     """View words (batch, chan, *spatial) as (batch, height, width, chan), as `Geometry` counts the frames."""
     if isinstance(operator, nn.Linear):
         return code.reshape(1, -1, 1, code.shape[-1])

@@ -1,14 +1,13 @@
-"""What every kernel needs to know of an operator, and the fixed point of integer weights."""
+"""What every kernel needs to know of an operator."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-FRACTION_BITS = 8
-"""Integer weights: currents and thresholds are int32, in units of (weight LSB x theta_{l-1}) / 2**FRACTION_BITS."""
+from spiking_tasnet.snn.operators import Operator
 
 
 class Geometry(NamedTuple):
@@ -34,7 +33,7 @@ class Geometry(NamedTuple):
     fan_out: int
 
     @classmethod
-    def of(cls, operator: nn.Module, shape: torch.Size) -> Geometry:
+    def of(cls, operator: Operator, shape: torch.Size) -> Geometry:
         """Geometry of `operator` on neurons of `shape`.
 
         Raises:
@@ -66,10 +65,3 @@ class Geometry(NamedTuple):
 
 def _pair(values: tuple[int, ...], missing: int = 1) -> tuple[int, int]:
     return values if len(values) == 2 else (values[0], missing)
-
-
-def start(threshold: Tensor, v_init: float) -> Tensor:
-    """V[0] of each channel, (out,): v_init x threshold, rounded where the membrane is an integer."""
-    if threshold.dtype == torch.int32:
-        return torch.round(threshold.double() * v_init).to(torch.int32)
-    return threshold * v_init

@@ -17,7 +17,7 @@ from spiking_tasnet.separation.corpora import census
 from spiking_tasnet.separation.corpora.census import is_merl_list, report_corpus, report_list
 from spiking_tasnet.separation.corpora.genders import read_genders, read_table
 from spiking_tasnet.separation.corpora.locate import Corpus
-from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 from spiking_tasnet.separation.corpora.merl_lists import read_list
 
 ROOT = Path(__file__).parents[3]
@@ -60,7 +60,7 @@ def test_files_and_hours_of_each_subset(tmp_path, caplog):
 def test_what_systems_and_people_leave_in_a_corpus_stops_nothing(tmp_path, caplog):
     """Hidden files (AppleDouble, .DS_Store), the file system's own folder, broken files that no list names, a pipe."""
     root = write_corpus(tmp_path / "corpus", {"tr": 4, "cv": 1, "tt": 1})
-    build_mixtures(Mixtures(root, root, tmp_path / "clean"), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path / "clean"), jobs=1)
     talker = root / "tiny" / "tr" / "01a"
     (talker / "._01a0.wav").write_bytes(b"\0\5\x16\7 of another system")
     (talker / "empty.wav").touch()
@@ -77,7 +77,7 @@ def test_what_systems_and_people_leave_in_a_corpus_stops_nothing(tmp_path, caplo
     os.mkfifo(talker / "pipe.wav")
     caplog.clear()
     with caplog.at_level(logging.INFO):
-        build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
+        build_mixtures(MerlSpec(root, root, tmp_path / "data"), jobs=1)
     assert "tr: 14 files on disk" in caplog.text
     assert "tr: 2 of 14 files cannot be read as audio, the first is " in caplog.text
     for subset in ("tr", "cv", "tt"):
@@ -135,7 +135,7 @@ def test_wsj0_that_differs_is_told(tmp_path, caplog):
 )
 def test_tables_of_talkers(tmp_path, text):
     (tmp_path / "table.txt").write_text(text, newline="")
-    assert {name: sex for name, sex in read_table(tmp_path / "table.txt").items() if name in ("01a", "02b")} == {
+    assert {name: gender for name, gender in read_table(tmp_path / "table.txt").items() if name in ("01a", "02b")} == {
         "01a": "M",
         "02b": "F",
     }
@@ -169,16 +169,16 @@ def test_where_tables_are_found(tmp_path, place):
 
 def test_talkers_of_unknown_sex_are_named_and_a_table_helps(tmp_path, caplog):
     root = write_corpus(tmp_path / "corpus", {"tr": 12, "cv": 2, "tt": 2})
-    build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
-    assert "the sex of 1 of " in caplog.text and "(01d)" in caplog.text and "--spkrinfo" in caplog.text
+    build_mixtures(MerlSpec(root, root, tmp_path / "data"), jobs=1)
+    assert "the gender of 1 of " in caplog.text and "(01d)" in caplog.text and "--spkrinfo" in caplog.text
     (tmp_path / "more.txt").write_text("01d F\n")
     caplog.clear()
-    build_mixtures(Mixtures(root, root, tmp_path / "data", spkrinfo=tmp_path / "more.txt"), jobs=1)
-    assert "the sex of" not in caplog.text
+    build_mixtures(MerlSpec(root, root, tmp_path / "data", spkrinfo=tmp_path / "more.txt"), jobs=1)
+    assert "the gender of" not in caplog.text
     assert "?" not in (tmp_path / "data/tr/utt2genders").read_text()
 
 
-@pytest.mark.parametrize("text, message", [(None, "no such file"), ("nothing here\n", "no talker's sex found")])
+@pytest.mark.parametrize("text, message", [(None, "no such file"), ("nothing here\n", "no talker's gender found")])
 def test_a_table_that_says_nothing(tmp_path, capsys, text, message):
     root = write_corpus(tmp_path / "corpus", {"tr": 1, "cv": 1, "tt": 1})
     if text:
@@ -194,6 +194,7 @@ def fetch(tmp_path):
     if shutil.which("bash") is None:
         pytest.skip("needs bash")
     shutil.copytree(ROOT / "tools", tmp_path / "project" / "tools", ignore=shutil.ignore_patterns("sph2pipe"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path / "project")  # tools/env.sh reads it
     (tmp_path / "project" / "recipes" / "wsj0-2mix").mkdir(parents=True)
 
     def run(*arguments):

@@ -3,14 +3,14 @@ import pytest
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir, write_data_dir
 
 
-def utterance(name, folder, genders=("M", "F"), speakers=("a1", "b2")):
+def utterance(name, folder, genders=("M", "F"), talkers=("a1", "b2")):
     sources = tuple(folder / f"s{place}" / f"{name}.wav" for place in range(1, len(genders) + 1))
-    return Utterance(name, folder / "mix" / f"{name}.wav", sources, speakers, genders)
+    return Utterance(name, folder / "mix" / f"{name}.wav", sources, talkers, genders)
 
 
 def test_what_is_written_comes_back_sorted(tmp_path):
     some = [utterance(name, tmp_path / "with a space", genders) for name, genders in (("b", "FF"), ("a", "M?"))]
-    some = [Utterance(u.id, u.mixture, u.sources, u.speakers, tuple(u.genders)) for u in some]
+    some = [Utterance(u.id, u.mixture, u.sources, u.talkers, tuple(u.genders)) for u in some]
     write_data_dir(tmp_path / "tr", some)
     assert read_data_dir(tmp_path / "tr") == some[::-1]
     assert [u.group for u in read_data_dir(tmp_path / "tr")] == ["unknown", "same"]
@@ -46,9 +46,9 @@ def test_three_talkers(tmp_path):
     [
         ({"name": "a b"}, "without spaces"),
         ({"name": "../u"}, "one without / and"),
-        ({"speakers": ("a_1", "b")}, "talker 'a_1' found"),
+        ({"talkers": ("a_1", "b")}, "talker 'a_1' found"),
         ({"genders": ("M", "X")}, "M, F or . expected"),
-        ({"speakers": ("a",)}, "for each voice"),
+        ({"talkers": ("a",)}, "for each voice"),
     ],
 )
 def test_what_the_format_cannot_hold(tmp_path, change, message):

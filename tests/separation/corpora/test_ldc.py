@@ -15,7 +15,7 @@ from spiking_tasnet.separation.audio.files import audio_seconds, read_audio, rea
 from spiking_tasnet.separation.audio.sphere import is_sphere, read_header
 from spiking_tasnet.separation.corpora.kaldi import read_data_dir
 from spiking_tasnet.separation.corpora.locate import Corpus
-from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 
 ROOT = Path(__file__).parents[3]
 
@@ -163,7 +163,7 @@ def test_discs_give_the_mixtures_that_wav_files_give(tmp_path, sph2pipe):
         (write_compressed if number % 2 else write_sphere)(target, samples, rate)
     shutil.copytree(root / "tiny" / "doc", discs / "11-1.1" / "tiny" / "doc")
     for corpus, data in ((root, "a"), (discs, "b")):
-        build_mixtures(Mixtures(corpus, root, tmp_path / data), jobs=1)
+        build_mixtures(MerlSpec(corpus, root, tmp_path / data), jobs=1)
     for subset in ("tr", "cv", "tt"):
         for one, two in zip(*(read_data_dir(tmp_path / data / subset) for data in "ab"), strict=True):
             assert (one.id, one.genders) == (two.id, two.genders)

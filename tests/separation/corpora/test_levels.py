@@ -9,7 +9,7 @@ from tiny_corpus import write_corpus
 from spiking_tasnet.cli.main import main
 from spiking_tasnet.files import read_json, write_json
 from spiking_tasnet.separation.corpora.levels import MEASURE, MEASURED, read_levels
-from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 
 
 def test_levels(tmp_path):
@@ -45,10 +45,10 @@ def mixed_from(data):
 def test_levels_beside_the_lists_are_taken_and_said(tmp_path, root, place, caplog):
     folder = write_levels(tmp_path / place, root)
     with caplog.at_level(logging.INFO):
-        build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
+        build_mixtures(MerlSpec(root, root, tmp_path / "data"), jobs=1)
     assert mixed_from(tmp_path / "data") == str(folder)
     assert f"{folder}: published active levels taken; --activlev none would measure them" in caplog.text
-    build_mixtures(Mixtures(root, root, tmp_path / "named", folder), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path / "named", folder), jobs=1)
     for made in (tmp_path / "named/wav8k").rglob("*.wav"):
         assert made.read_bytes() == (tmp_path / "data" / made.relative_to(tmp_path / "named")).read_bytes()
 
@@ -67,13 +67,13 @@ def test_none_measures_them(tmp_path, root, caplog):
 
 def test_levels_of_other_utterances_are_passed_over_and_half_of_them_refused(tmp_path, root, caplog):
     (root / "activlev_other.txt").write_text("423a010n 4.88e-04\n")
-    build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path / "data"), jobs=1)
     assert mixed_from(tmp_path / "data") == MEASURED
     assert "active levels of other utterances than those of the lists, passed over" in caplog.text
     stem = re.search(r"(\w+)\.wav", (root / "mix_2_spk_tt.txt").read_text())[1]
     (root / "activlev_other.txt").write_text(f"{stem} 4.88e-04\n")
     with pytest.raises(ValueError, match="utterances have no level, .*; --activlev none has levels measured"):
-        build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
+        build_mixtures(MerlSpec(root, root, tmp_path / "data"), jobs=1)
 
 
 def test_two_utterances_of_one_name_have_no_published_level(tmp_path, root):
@@ -82,13 +82,13 @@ def test_two_utterances_of_one_name_have_no_published_level(tmp_path, root):
     for subset in ("tr", "cv", "tt"):
         (root / f"mix_2_spk_{subset}.txt").write_text("tiny/tr/01a/01a0.wav 1 tiny/tr/01b/01a0.wav -1\n")
     with pytest.raises(ValueError, match="a level of 01a0 found, which stands for .*01a/01a0.wav and for .*01b/01a0"):
-        build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
-    build_mixtures(Mixtures(root, root, tmp_path / "data", MEASURE), jobs=1)
+        build_mixtures(MerlSpec(root, root, tmp_path / "data"), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path / "data", MEASURE), jobs=1)
 
 
 def test_mixtures_whose_levels_were_measured_otherwise_are_not_gone_on_with(tmp_path, root, capsys):
     """What stood in mixed_from.json while levels were measured without activlev's filter, bins and tail."""
-    build_mixtures(Mixtures(root, root, tmp_path), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path), jobs=1)
     path = tmp_path / "wav8k/min/mixed_from.json"
     write_json(path, read_json(path) | {"levels": "measured"})
     assert main(["mix", "--wsj0", str(root), "--mix-lists", str(root), "--data-dir", str(tmp_path)]) == 1

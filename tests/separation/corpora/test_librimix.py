@@ -12,7 +12,7 @@ from tiny_librispeech import RATE, write_librispeech
 
 from spiking_tasnet.cli.main import main
 from spiking_tasnet.separation.corpora.kaldi import read_data_dir
-from spiking_tasnet.separation.corpora.librimix import LibriMix, build_librimix, plan_librimix, read_noise
+from spiking_tasnet.separation.corpora.librimix import LibriMixSpec, build_librimix, plan_librimix, read_noise
 from spiking_tasnet.separation.corpora.metadata import read_metadata
 from spiking_tasnet.separation.data import Segments
 
@@ -27,7 +27,7 @@ def corpus(tmp_path_factory):
 
 def options(corpus, data_dir, **more):
     speech, metadata, wham = corpus
-    return LibriMix(speech, metadata, data_dir, train_set="train-100", **({"wham": wham} | more))
+    return LibriMixSpec(speech, metadata, data_dir, train_set="train-100", **({"wham": wham} | more))
 
 
 def written_out(row, corpus, rate, mode):
@@ -87,7 +87,7 @@ def test_noisy_mixtures_with_noise_clean_ones_without(corpus, tmp_path):
         assert clean.mixture.parent.name == "mix_clean" and clean.noise is None
         assert [path.read_bytes() for path in noisy.sources] == [path.read_bytes() for path in clean.sources]
         assert noisy.genders == clean.genders and noisy.group == "diff"
-        assert noisy.speakers == tuple(Path(part).name.split("-")[0] for part in noisy.id.split("_"))
+        assert noisy.talkers == tuple(Path(part).name.split("-")[0] for part in noisy.id.split("_"))
     assert not (tmp_path / "clean/wav8k/min/test/noise").exists()
 
 

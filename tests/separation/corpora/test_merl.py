@@ -12,7 +12,7 @@ from voicebox_level import active_levels
 from spiking_tasnet.separation.audio.files import write_audio
 from spiking_tasnet.separation.corpora.kaldi import read_data_dir
 from spiking_tasnet.separation.corpora.levels import MEASURE
-from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 from spiking_tasnet.separation.corpora.merl_lists import read_list
 
 LISTS = Path(__file__).parents[4] / "shared" / "data" / "wsj0-lists"
@@ -68,7 +68,7 @@ def merl(first, second, level1, level2, gain1, gain2, mode):
 
 @pytest.mark.parametrize("published, mode", [(True, "min"), (False, "min"), (True, "max")])
 def test_every_sample_within_one_step_of_16_bits(tree, tmp_path, published, mode):
-    wanted = Mixtures(tree, LISTS, tmp_path, LISTS if published else MEASURE, mode=mode, limit=TAKEN)
+    wanted = MerlSpec(tree, LISTS, tmp_path, LISTS if published else MEASURE, mode=mode, limit=TAKEN)
     build_mixtures(wanted, jobs=1)
     levels = {}
     if published:

@@ -72,7 +72,7 @@ def test_lists(tmp_path):
     path.write_text("w/tr/01t/01t1.wav 0.764210 w/tr/20g/20g2.wav -0.764210 \n\nw/a/x.flac 1 w/b/y.flac -1\n")
     first, second = read_list(path)
     assert first.name == "01t1_0.76421_20g2_-0.76421" and second.name == "x_1_y_-1"
-    assert first.speakers == ("01t", "20g") and first.gains == (0.76421, -0.76421)
+    assert first.talkers == ("01t", "20g") and first.gains == (0.76421, -0.76421)
     assert read_list(path, limit=1) == [first] and (first.number, second.number) == (1, 3)
 
 

@@ -20,7 +20,7 @@ from spiking_tasnet.separation.audio import files
 from spiking_tasnet.separation.audio.files import write_audio
 from spiking_tasnet.separation.corpora import merl, plan
 from spiking_tasnet.separation.corpora.kaldi import read_data_dir
-from spiking_tasnet.separation.corpora.merl import Mixtures, build_mixtures
+from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 from spiking_tasnet.separation.corpora.mixing import resample
 
 
@@ -32,7 +32,7 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(root, tmp_path_factory):
     data = tmp_path_factory.mktemp("data")
-    build_mixtures(Mixtures(root, root, data), jobs=1)
+    build_mixtures(MerlSpec(root, root, data), jobs=1)
     return data
 
 
@@ -66,13 +66,13 @@ def test_data_folders(root, made):
         for utterance in utterances:
             assert utterance.mixture.parent == made / "wav8k/min" / subset / "mix"
             assert all(path.exists() for path in (utterance.mixture, *utterance.sources))
-            assert utterance.speakers == tuple(name[:3] for name in utterance.id.split("_")[::2])
+            assert utterance.talkers == tuple(name[:3] for name in utterance.id.split("_")[::2])
             sexes = {"a": "M", "b": "F", "c": "M", "d": "F"} | ({"d": "?"} if subset != "tt" else {})
-            assert utterance.genders == tuple(sexes[speaker[-1]] for speaker in utterance.speakers)
+            assert utterance.genders == tuple(sexes[talker[-1]] for talker in utterance.talkers)
 
 
 def test_limit_takes_the_first_lines(root, tmp_path):
-    build_mixtures(Mixtures(root, root, tmp_path, limit=1), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path, limit=1), jobs=1)
     line = (root / "mix_2_spk_tr.txt").read_text().split()
     (only,) = read_data_dir(tmp_path / "tr")
     assert only.id.startswith(Path(line[0]).stem + "_")
@@ -81,7 +81,7 @@ def test_limit_takes_the_first_lines(root, tmp_path):
 def test_published_levels_and_max_mode(root, tmp_path):
     names = {path.stem for path in root.rglob("*.wav")}
     (tmp_path / "activlev_x.txt").write_text("".join(f"{name} 0.01\n" for name in names))
-    build_mixtures(Mixtures(root, root, tmp_path, tmp_path, mode="max", limit=1), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path, tmp_path, mode="max", limit=1), jobs=1)
     (only,) = read_data_dir(tmp_path / "tt")
     first, _, second, _ = (root / "mix_2_spk_tt.txt").read_text().split()[:4]
     originals = [soundfile.read(root / name)[0] for name in (first, second)]
@@ -94,10 +94,10 @@ def test_published_levels_and_max_mode(root, tmp_path):
 
 def test_higher_rate_is_resampled(tmp_path):
     root = write_corpus(tmp_path / "corpus", {"tr": 1, "cv": 1, "tt": 1}, rate=16000)
-    build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path / "data"), jobs=1)
     for path in (tmp_path / "data").rglob("*.wav"):
         assert soundfile.info(path).samplerate == 8000
-    build_mixtures(Mixtures(root, root, tmp_path / "data", sample_rate=16000), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path / "data", sample_rate=16000), jobs=1)
     assert soundfile.info(next((tmp_path / "data/wav16k").rglob("*.wav"))).samplerate == 16000
 
 
@@ -107,7 +107,7 @@ def test_files_of_16_khz_have_the_level_of_their_8_khz_version(tmp_path):
     (first, gain1, second, gain2) = (root / "mix_2_spk_tt.txt").read_text().split()
     samples = soundfile.read(root / first)[0]
     write_audio(root / first, samples + 0.1 * np.sin(2 * np.pi * 6000 * np.arange(len(samples)) / 16000), 16000)
-    build_mixtures(Mixtures(root, root, tmp_path / "data", sample_rate=16000), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path / "data", sample_rate=16000), jobs=1)
     (utterance,) = read_data_dir(tmp_path / "data/tt")
     originals = [soundfile.read(root / name)[0] for name in (first, second)]
     found = [soundfile.read(path)[0] for path in utterance.sources]
@@ -121,7 +121,7 @@ def test_files_of_16_khz_have_the_level_of_their_8_khz_version(tmp_path):
 def test_a_second_run_makes_nothing_again(root, made, monkeypatch):
     monkeypatch.setattr(merl, "mix_task", lambda *_: pytest.fail("made again"))
     before = digest(made)
-    build_mixtures(Mixtures(root, root, made), jobs=1)
+    build_mixtures(MerlSpec(root, root, made), jobs=1)
     assert digest(made) == before
 
 
@@ -129,7 +129,7 @@ def test_a_second_run_makes_nothing_again(root, made, monkeypatch):
 def many(tmp_path_factory):
     """A corpus of mixtures enough to be killed ten times, and what an uninterrupted run makes of it."""
     root = write_corpus(tmp_path_factory.mktemp("many"), {"tr": 100, "cv": 50, "tt": 100})
-    build_mixtures(Mixtures(root, root, root / "whole"), jobs=1)
+    build_mixtures(MerlSpec(root, root, root / "whole"), jobs=1)
     return root
 
 
@@ -187,11 +187,11 @@ def test_espnet_and_kaldi_can_take_the_folders(made, tmp_path):
         assert utterances == sorted(set(utterances))
         assert all([utterance for utterance, _ in table] == utterances for table in tables.values())
         inverse = {}
-        for utterance, speaker in tables["utt2spk"]:
-            inverse.setdefault(speaker, []).append(utterance)
+        for utterance, talker in tables["utt2spk"]:
+            inverse.setdefault(talker, []).append(utterance)
         lines = [line.split() for line in (made / subset / "spk2utt").read_text().splitlines()]
-        assert {speaker: members for speaker, *members in lines} == inverse
-        assert [speaker for speaker, *_ in lines] == sorted(inverse)
+        assert {talker: members for talker, *members in lines} == inverse
+        assert [talker for talker, *_ in lines] == sorted(inverse)
         for name in names[:3]:
             assert all(path.startswith("../") and (made / subset / path).is_file() for _, path in tables[name])
         # Kaldi and ESPnet start relative paths where they run: sed "s# ../# $PWD/data/#" makes them absolute.
@@ -202,7 +202,7 @@ def test_espnet_and_kaldi_can_take_the_folders(made, tmp_path):
 
 
 def test_processes_give_the_same(root, made, tmp_path):
-    build_mixtures(Mixtures(root, root, tmp_path), jobs=2)
+    build_mixtures(MerlSpec(root, root, tmp_path), jobs=2)
     one, two = ([d for n, d in digest(folder).items() if n.endswith(".wav")] for folder in (made, tmp_path))
     assert one == two
 
@@ -338,7 +338,7 @@ def test_what_a_crash_left_of_a_file_is_made_again(root, made, tmp_path, folder,
     path = min((tmp_path / "data/wav8k/min/tt" / folder).iterdir())
     whole = path.read_bytes()
     path.write_bytes(bytes(len(whole)) if kept == "zeros" else whole[:kept])
-    build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path / "data"), jobs=1)
     assert path.read_bytes() == whole and wavs(tmp_path / "data") == wavs(made)
 
 
@@ -346,7 +346,7 @@ def test_temporary_files_of_a_killed_run_are_removed(root, made, tmp_path):
     shutil.copytree(made, tmp_path / "data")
     for place in ("wav8k/min/.mixed_from.12.tmp.json", "wav8k/min/tt/s1/.a.12.tmp.wav", "tt/.wav.12.tmp.scp"):
         (tmp_path / "data" / place).write_text("half")
-    build_mixtures(Mixtures(root, root, tmp_path / "data"), jobs=1)
+    build_mixtures(MerlSpec(root, root, tmp_path / "data"), jobs=1)
     assert sorted(digest(tmp_path / "data")) == sorted(digest(made))
 
 

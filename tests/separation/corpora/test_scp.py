@@ -34,21 +34,21 @@ def minimal(folder, **others):
 def test_talkers_and_genders_may_be_unknown(tmp_path):
     (found,) = read_data_dir(minimal(tmp_path))
     assert (found.genders, found.group) == (("?", "?"), "unknown")
-    assert len(set(found.speakers)) == 2
+    assert len(set(found.talkers)) == 2
     two = read_data_dir(folder_of(tmp_path, wav_scp="u /m\nv /m\n", spk1_scp="u /1\nv /1\n", spk2_scp="u /2\nv /2\n"))
-    assert not set(two[0].speakers) & set(two[1].speakers)  # nobody is taken for another
+    assert not set(two[0].talkers) & set(two[1].talkers)  # nobody is taken for another
 
 
 @pytest.mark.parametrize(
-    ("text", "speakers"),
+    ("text", "talkers"),
     [
         ("u 01a_02b", ("01a", "02b")),
         ("u spk_1_spk_2", ("spk_1", "spk_2")),
         ("u a_b_c", ("u/1", "u/2")),
     ],
 )
-def test_talker_ids_with_underscores(tmp_path, text, speakers):
-    assert read_data_dir(minimal(tmp_path, utt2spk=text))[0].speakers == speakers
+def test_talker_ids_with_underscores(tmp_path, text, talkers):
+    assert read_data_dir(minimal(tmp_path, utt2spk=text))[0].talkers == talkers
 
 
 def test_genders_in_words_and_foreign_ones(tmp_path):

@@ -85,7 +85,7 @@ def test_ready_lists_and_extra_talkers(talkers, tmp_path):
     own = {clip.path for clip in clips if not clip.talker.startswith("extra/")}
     assert len(own) == 4 * 3 - 2
     assert {clip.talker for clip in clips} == {f"t{n}" for n in range(4)} | {f"extra/t{n}" for n in (0, 1, 4, 5)}
-    assert [utterance.speakers for utterance in read_data_dir(tmp_path / "data/tt")] == [("t4", "t5")]
+    assert [utterance.talkers for utterance in read_data_dir(tmp_path / "data/tt")] == [("t4", "t5")]
 
 
 def test_a_table_names_the_talkers(talkers, tmp_path):

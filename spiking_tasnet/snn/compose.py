@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from spiking_tasnet.snn.fold import BATCH_NORMS
+from spiking_tasnet.snn.kept import Kept
 from spiking_tasnet.snn.layers import ConvertibleLayer
 from spiking_tasnet.snn.operators import OPERATORS, check_operator
 
@@ -88,6 +89,16 @@ def make_convertible(network: nn.Module, *, strict: bool = True) -> list[LayerRe
     if strict and refused:
         raise ValueError("cannot convert: " + "; ".join(f"{report.name}: {report.detail}" for report in refused))
     return reports
+
+
+def keep_synapses(network: nn.Module) -> None:
+    """Have every converted layer quantise, scale and pack its weights once instead of at each call.
+
+    For a network that is used and not trained. A layer forgets what it kept when it is put in training mode, loads a
+    state or is converted; weights that are written to in another way are not noticed.
+    """
+    for layer in convertible_layers(network).values():
+        layer.kept = Kept()
 
 
 def _inside(name: str, network: nn.Module) -> bool:

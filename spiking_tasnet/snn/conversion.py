@@ -6,21 +6,19 @@ import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn.constraints import Constraints
+from spiking_tasnet.snn.compose import LayerReport, convertible_layers, execution_order
 from spiking_tasnet.snn.layers import ConvertibleLayer
-from spiking_tasnet.snn.network import LayerReport, convertible_layers, execution_order
+from spiking_tasnet.snn.settings import ConversionSettings
 from spiking_tasnet.snn.spikes import Spikes
 from spiking_tasnet.snn.threshold import activation_percentile
 
 logger = logging.getLogger(__name__)
 Run = Callable[[], object]
-METHODS = ("tandem", "surrogate", "rate")
 
 
 @contextmanager
@@ -67,45 +65,12 @@ def measure_activations(network: nn.Module, layer: ConvertibleLayer, run: Run) -
     return torch.cat(collected), spiking_input[0]
 
 
-@dataclass(frozen=True)
-class SpikingSettings:
-    """How a layer is made to spike.
-
-    Attributes:
-        method: ``tandem`` discharges counts (the paper's encoding and IF layers), ``surrogate`` trains in time,
-            ``rate`` codes firing rates in windows.
-        num_steps: N_s; for ``rate`` the length of a window.
-        percentile: of the activations that sets the threshold, in %.
-        channel_wise: one threshold a channel.
-        v_init: V[0] as a fraction of the threshold.
-        decay: membrane potential kept a step; below 1 only for ``surrogate``.
-        spread: the encoding layer's activation is a constant current over the window instead of a first burst.
-        fold: fold batch norms for good; False keeps them live, for training from scratch.
-        constraints: on weights and biases.
-    """
-
-    method: str = "tandem"
-    num_steps: int = 32
-    percentile: float = 99.9
-    channel_wise: bool = False
-    v_init: float = 0.0
-    decay: float = 1.0
-    spread: bool = False
-    fold: bool = True
-    constraints: Constraints = field(default_factory=Constraints)
-
-    def __post_init__(self) -> None:
-        """Check the method."""
-        if self.method not in METHODS:
-            raise ValueError(f"method {self.method!r} found, one of {', '.join(METHODS)} expected")
-
-
 def convert_layer(
     network: nn.Module,
     name: str,
     run: Run,
-    settings: SpikingSettings,
-    agree: Callable[[Tensor], Tensor] = lambda act_max: act_max,
+    settings: ConversionSettings,
+    reduce_over_ranks: Callable[[Tensor], Tensor] = lambda act_max: act_max,
 ) -> Tensor | None:
     """Measure the threshold of one analog layer on the network as it is now, and convert the layer.
 
@@ -116,8 +81,8 @@ def convert_layer(
         network: the hybrid network, layers below `name` converted.
         name: of the layer, as in `convertible_layers`.
         run: runs the network on training batches.
-        settings: how it shall spike.
-        agree: makes one a_u of those measured by several processes.
+        settings: how it is to spike.
+        reduce_over_ranks: makes one a_u of those that several processes measured.
 
     Returns:
         a_u, (1,) or (out,); None for a readout.
@@ -128,7 +93,7 @@ def convert_layer(
     layers = convertible_layers(network)
     layer = layers[name]
     activations, given_spikes = measure_activations(network, layer, run)
-    below_spikes = any(other.role not in ("analog", "readout") for other in layers.values())
+    below_spikes = any(other.is_spiking for other in layers.values())
     if below_spikes and not given_spikes:
         raise ValueError(
             f"layer {name!r} is given a tensor though layers below it spike: something between reads counts "
@@ -136,12 +101,12 @@ def convert_layer(
         )
     act_max = None
     if not layer.readout:
-        act_max = agree(_act_max(name, activations, settings)).to(layer.threshold.device)
+        act_max = reduce_over_ranks(_act_max(name, activations, settings)).to(layer.threshold.device)
     _convert(layer, act_max, settings, first=not given_spikes)
     return act_max
 
 
-def _act_max(name: str, activations: Tensor, settings: SpikingSettings) -> Tensor:
+def _act_max(name: str, activations: Tensor, settings: ConversionSettings) -> Tensor:
     act_max = activation_percentile(activations, settings.percentile, settings.channel_wise)
     if not bool((act_max > 0).all()):
         raise ValueError(
@@ -151,26 +116,19 @@ def _act_max(name: str, activations: Tensor, settings: SpikingSettings) -> Tenso
     return act_max
 
 
-def _convert(layer: ConvertibleLayer, act_max: Tensor | None, settings: SpikingSettings, first: bool) -> None:
+def _convert(layer: ConvertibleLayer, act_max: Tensor | None, settings: ConversionSettings, first: bool) -> None:
     if layer.readout:
         role = "readout"
     elif settings.method == "tandem":
         role = "encoding" if first else "spiking"
     else:
         role = settings.method
-    layer.convert(
-        role,
-        act_max,
-        settings.num_steps,
-        settings.v_init,
-        decay=settings.decay,
-        spread=settings.spread,
-        fold=settings.fold,
-        constraints=settings.constraints,
-    )
+    layer.convert(settings.of_layer(role), act_max)
 
 
-def convert(network: nn.Module, run: Run, settings: SpikingSettings | None = None, **changes: Any) -> list[LayerReport]:
+def convert(
+    network: nn.Module, run: Run, settings: ConversionSettings | None = None, **changes: Any
+) -> list[LayerReport]:
     """Convert every convertible layer in execution order, without training (primitive conversion).
 
     With the method ``tandem`` the thresholds of a layer are measured on the hybrid network below it, as PTL does; the
@@ -179,16 +137,16 @@ def convert(network: nn.Module, run: Run, settings: SpikingSettings | None = Non
     Args:
         network: composed of `ConvertibleLayer` (see `make_convertible` for plain torch networks).
         run: runs the network on some training batches, e.g. ``lambda: network(batch)``.
-        settings: how the layers shall spike; `SpikingSettings()` if None.
-        **changes: fields of `SpikingSettings` to change, e.g. ``num_steps=16``.
+        settings: how the layers are to spike; `ConversionSettings()` if None.
+        **changes: fields of `ConversionSettings` to change, e.g. ``num_steps=16``.
 
     Returns:
-        One report a layer, folded batch norm and analog remainder.
+        One report for each layer, folded batch norm and analog remainder.
 
     Raises:
         ValueError: nothing to convert, a dead layer, or spikes that cannot cross the network.
     """
-    settings = dataclasses.replace(settings or SpikingSettings(), **changes)
+    settings = dataclasses.replace(settings or ConversionSettings(), **changes)
     with execution_order(network) as order, evaluating(network):
         run()
     layers = convertible_layers(network)
@@ -223,6 +181,6 @@ def _reports(network: nn.Module, order: list[str], ranges: dict[str, Tensor | No
         act_max = ranges[name]
         told = "" if act_max is None else f", a_u {act_max.mean():.4g}, theta {module.threshold.mean():.4g}"
         reports.append(LayerReport(name, "converted", module.role + told))
-        if module.norm is not None and module.folded:
+        if module.norm is not None and module.settings.folded:
             reports.append(LayerReport(f"{name}.norm", "folded", f"into {name}.operator"))
     return reports

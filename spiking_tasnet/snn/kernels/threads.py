@@ -12,13 +12,13 @@ MIN_WORK = 1 << 18  # least weights x frames for which a second thread gives mor
 _process = os.getpid()
 
 
-def spread(
+def run_threaded(
     call: Callable[..., int], before: Sequence[Any], span: tuple[int, int], after: Sequence[Any], work: int
 ) -> None:
     """Call `call(*before, *span, threads, *after)`, on as many threads as torch may use and as pay.
 
     Args:
-        call: function of the library, which spreads the span itself.
+        call: function of the library, which cuts the span in parts itself.
         before: its arguments before the span.
         span: (first, last).
         after: its arguments behind the number of threads.

@@ -1,0 +1,38 @@
+"""The neurons that a kernel simulates, and the fixed point in which integer ones compute."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+FRACTION_BITS = 8
+"""Integer currents, thresholds and membranes count 2**-FRACTION_BITS of what a spike adds at an integer weight of 1."""
+
+
+class Neurons(NamedTuple):
+    """IF neurons behind an operator: z[t] = W s[t] + current, fired and reset by subtraction at threshold (Eq. 3-6).
+
+    Either all values are floating-point, in activation units, or the weight is int8 and the others are int32.
+
+    Attributes:
+        weight: theta_{l-1} W, (out, in / groups, *kernel), the presynaptic thresholds included; or int8, in units of
+            its least significant bit.
+        current: b / N_s, (out,), which enters at every step; or int32, in units of
+            (least significant bit x theta_{l-1}) / 2**FRACTION_BITS.
+        threshold: theta_l, (out,), in the dtype and the unit of `current`.
+        v_init: V[0] as a fraction of the threshold.
+    """
+
+    weight: Tensor
+    current: Tensor
+    threshold: Tensor
+    v_init: float = 0.0
+
+    @property
+    def start(self) -> Tensor:
+        """V[0] of each channel, (out,): v_init x threshold, rounded where the membrane is an integer."""
+        if self.threshold.dtype == torch.int32:
+            return torch.round(self.threshold.double() * self.v_init).to(torch.int32)
+        return self.threshold * self.v_init
