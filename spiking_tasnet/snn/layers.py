@@ -147,6 +147,7 @@ class ConvertibleLayer(nn.Module):
         operator = self.operator
         if self.norm is not None and settings.folded:
             weight, bias = folded_weights(operator, self.norm)
+            assert operator.bias is not None  # the constructor gave it one
             operator.weight.data.copy_(weight)
             operator.bias.data.copy_(bias)
         if settings.constraints.fan_in:

@@ -42,7 +42,7 @@ def streamed(separator, samples, sizes):
 def from_spikes(network, words, samples):
     """Sources and words of PyTorch's layers behind the encoding layer, whose spikes are given."""
     encoding, *others = network.separator
-    x = Spikes(None, torch.from_numpy(words).t()[None], encoding.spike_worth, encoding.num_steps)
+    x = Spikes(None, torch.from_numpy(words).t()[None], encoding.spike_amplitude, encoding.num_steps)
     found = []
     for layer in others:
         x = layer(x)
