@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from spiking_tasnet.cli.console import tell
 
@@ -26,7 +27,7 @@ class Interrupts:
         self.name = name
         self.received: int | None = None
         self._loading = False
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}  # handlers by signal
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():

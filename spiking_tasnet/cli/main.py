@@ -28,6 +28,7 @@ COMMANDS = {
     "score": ("score", "score a folder of separations against a Kaldi data folder"),
     "report": ("report", "write RESULTS.md, results.json, the learning curves and the listening page"),
     "separate": ("separate", "separate your own recordings"),
+    "stream": ("stream", "separate what a microphone or a pipe gives while it comes"),
     "export": ("export", "write a converted separator to one file for the C runtime"),
     "vision-data": ("vision_data", "bring MNIST, CIFAR-10 or an ImageNet-like folder into one form"),
     "vision-train": ("vision_train", "train or convert an image network by one of the methods"),
@@ -41,7 +42,7 @@ COMMANDS = {
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Build the parser; only the module of `command` is imported, so `--help` stays quick."""
-    parser = argparse.ArgumentParser(prog="spiking-tasnet", description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(prog="spiking-tasnet", description=(__doc__ or "").split(":")[0])
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, help_text) in COMMANDS.items():

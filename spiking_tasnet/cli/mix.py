@@ -20,13 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="corpus root, where the paths in the lists start",
     )
-    parser.add_argument("--mix-lists", type=Path, required=True, metavar="DIR", help="holds mix_2_spk_{tr,cv,tt}.txt")
+    parser.add_argument(
+        "--mix-lists", type=Path, required=True, metavar="DIR", help="folder of mix_2_spk_{tr,cv,tt}.txt"
+    )
     parser.add_argument(
         "--activlev",
         type=Path,
         metavar="DIR|none",
-        help="holds activlev_*.txt, published active levels (default: those in --mix-lists or in a folder activlev "
-        "beside it); none measures them (ITU-T P.56, as MERL's script does), as is done where none are published",
+        help="folder of activlev_*.txt, published active levels (default: those in --mix-lists or in a folder activlev "
+        "beside it); none: measure them by ITU-T P.56, as MERL's script does. They are also measured if none are found",
     )
     parser.add_argument(
         "--spkrinfo", type=Path, metavar="FILE", help="table of the talkers' gender, besides those of the corpus"
@@ -37,10 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what every way of mixing has."""
     add_data(parser, "data folder to make: wav8k/min/... and tr, cv, tt")
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N lines of each list")
-    parser.add_argument("--sample-rate", type=int, default=8000, metavar="HZ", help="of the mixtures (default 8000)")
-    parser.add_argument("--mode", default="min", help="min cuts to the shorter talker, max pads to the longer")
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="use only the first N lines of each list")
+    parser.add_argument(
+        "--sample-rate", type=int, default=8000, metavar="HZ", help="sample rate of the mixtures (default 8000)"
+    )
+    parser.add_argument(
+        "--mode", default="min", help="min: cut to the shorter talker (default); max: pad to the longer"
+    )
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
 
 
 def read_spec(kind: type, args: argparse.Namespace) -> Any:

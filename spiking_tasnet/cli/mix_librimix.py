@@ -11,10 +11,12 @@ from spiking_tasnet.cli.mix import add_common_arguments, read_spec
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mix-librimix`."""
     parser.add_argument(
-        "--librispeech", type=Path, required=True, metavar="DIR", help="holds dev-clean, ... and SPEAKERS.TXT"
+        "--librispeech", type=Path, required=True, metavar="DIR", help="folder of dev-clean, ... and SPEAKERS.TXT"
     )
-    parser.add_argument("--metadata", type=Path, required=True, metavar="DIR", help="holds libri2mix_*.csv")
-    parser.add_argument("--wham", type=Path, metavar="DIR", help="WHAM's noise (tr, cv, tt): separate noisy mixtures")
+    parser.add_argument("--metadata", type=Path, required=True, metavar="DIR", help="folder of libri2mix_*.csv")
+    parser.add_argument(
+        "--wham", type=Path, metavar="DIR", help="folder of WHAM's noise (tr, cv, tt): mix and separate with noise"
+    )
     parser.add_argument("--train-set", default="train-360", help="train-360 (default) or train-100")
     add_common_arguments(parser)
 

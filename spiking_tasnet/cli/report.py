@@ -15,7 +15,9 @@ from spiking_tasnet.separation.report.write import write_report
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--exp", required=True, type=Path, metavar="DIR", help="exp/NAME, as stages 1 to 4 left it")
+    parser.add_argument(
+        "--exp", required=True, type=Path, metavar="DIR", help="experiment folder exp/NAME, after stages 1 to 4"
+    )
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="data folder that stage 0 made")
     parser.add_argument("--paper", action="store_true", help="add the paper's WSJ0-2mix numbers (Table 4)")
     parser.add_argument(
@@ -23,13 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="UTT",
-        help="mixture of the listening page, by its id; may be repeated (default: typical ones)",
+        help="id of a mixture to show on the listening page; may be repeated (default: typical mixtures)",
     )
+    parser.add_argument("--page", type=Path, metavar="HTML", help="write only the listening page, to this file")
     parser.add_argument(
-        "--page", type=Path, metavar="HTML", help="write the listening page only, to this file; for documents"
-    )
-    parser.add_argument(
-        "--link", action="store_true", help="with --page: sounds and pictures become files beside it, in a folder"
+        "--link",
+        action="store_true",
+        help="with --page: write sounds and pictures as files into a folder beside it, instead of into it",
     )
     parser.add_argument("--credit", default="", metavar="TEXT", help="attribution of the recordings, shown on the page")
     add_allow_pipes(parser)

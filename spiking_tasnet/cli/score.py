@@ -35,12 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="CSV",
-        help="file to write, one line a mixture; CSV.rows keeps them as they are made, and an interrupted command goes "
-        "on from it",
+        help="CSV to write, one line per mixture. Finished lines are kept in CSV.rows, from which an interrupted "
+        "command continues",
     )
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes; default: one a core")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
     parser.add_argument(
-        "--metrics", default=",".join(METRICS), help="comma-separated, default %(default)s; si_sdr is always scored"
+        "--metrics", default=",".join(METRICS), help="comma-separated (default: %(default)s); si_sdr is always scored"
     )
     add_allow_pipes(parser)
 

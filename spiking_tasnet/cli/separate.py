@@ -122,7 +122,7 @@ def _separate_all(args: argparse.Namespace, interrupts: Interrupts) -> int:
     finally:
         written = _write_reports(args.json, reports)
     done = [report for report in reports if report.error is None]
-    seconds, spent = sum(report.seconds for report in done), time.monotonic() - began
+    seconds, spent = sum(report.seconds or 0.0 for report in done), time.monotonic() - began
     speed = f", real-time factor {spent / seconds:.2f}" if seconds else ""
     tell(f"{len(done)} of {len(reports)} files, {seconds:.1f} s of audio in {spent:.1f} s{speed}")
     return 0 if len(done) == len(reports) and written else 1
@@ -204,9 +204,10 @@ def _write_reports(target: str | None, reports: list[FileReport]) -> bool:
     records = [report.as_dict() for report in reports]
     if target == "-":
         return say(json.dumps(records, indent=2))
+    if target is None:
+        return True
     try:
-        if target:
-            write_json(target, records)
+        write_json(target, records)
     except OSError as error:
         tell(f"{COMMAND}: error: {one_line(write_error(target, error))}")
         return False

@@ -12,11 +12,14 @@ from spiking_tasnet.memory import keep_few_convolutions
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `separate-set`."""
     add_subset(parser, "Kaldi data folder, e.g. data/tt")
-    parser.add_argument("--model", type=Path, required=True, help="model.pt, or the folder that holds it")
+    parser.add_argument("--model", type=Path, required=True, help="model.pt, or its folder")
     parser.add_argument(
-        "--out", type=Path, required=True, help="writes OUT/s1/<utt>.wav, OUT/s2/<utt>.wav; an interrupted run goes on"
+        "--out",
+        type=Path,
+        required=True,
+        help="gets OUT/s1/<utt>.wav and OUT/s2/<utt>.wav; an interrupted run continues",
     )
-    parser.add_argument("--cost", type=Path, help="write operations and energy a second of audio to this JSON file")
+    parser.add_argument("--cost", type=Path, help="JSON file to write: operations and energy per second of audio")
     add_allow_pipes(parser)
 
 

@@ -23,23 +23,24 @@ class Lenient:
     """
 
     def __init__(self, stream: IO[str] | None):
-        self.stream, self.fault = stream, None
+        self.stream = stream
+        self.fault: Exception | None = None
 
     def write(self, text: str) -> int:
         """Write what can be written."""
         if self.stream is not None and self.fault is None:
             try:
-                self._write(text)
+                self._write(self.stream, text)
             except (OSError, ValueError) as error:  # the latter of a stream closed meanwhile
                 self.fault = error
         return len(text)
 
-    def _write(self, text: str) -> None:
+    def _write(self, stream: IO[str], text: str) -> None:
         try:
-            self.stream.write(text)
+            stream.write(text)
         except UnicodeEncodeError:
-            encoding = self.stream.encoding or "ascii"
-            self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            encoding = getattr(stream, "encoding", None) or "ascii"
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def flush(self) -> None:
         """Flush what can be flushed."""
@@ -77,15 +78,16 @@ def lenient_streams() -> Iterator[Lenient]:
     before = sys.stdout, sys.stderr
     for stream in before:
         with contextlib.suppress(AttributeError, ValueError):  # bytes that are no text, in a name, are escaped too
-            stream.reconfigure(errors="backslashreplace")
-    sys.stdout, sys.stderr = Lenient(before[0]), Lenient(before[1])
+            getattr(stream, "reconfigure")(errors="backslashreplace")  # noqa: B009
+    stdout, stderr = Lenient(before[0]), Lenient(before[1])
+    sys.stdout, sys.stderr = stdout, stderr  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        yield sys.stdout
+        yield stdout
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            if stream.fault is not None:
-                silence(stream.stream)
+        for lenient in (stdout, stderr):
+            lenient.flush()
+            if lenient.fault is not None and lenient.stream is not None:
+                silence(lenient.stream)
         sys.stdout, sys.stderr = before
 
 

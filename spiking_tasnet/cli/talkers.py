@@ -23,14 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="more talkers, for training only, without what the lists in it name; may be repeated",
+        help="more talkers, for training only; what the lists in it name is left out; may be repeated",
     )
-    parser.add_argument("--noise", type=Path, metavar="DIR", help="noise recordings to train with")
+    parser.add_argument("--noise", type=Path, metavar="DIR", help="folder of noise recordings to train with")
     add_data(parser, "data folder to make: talkers/, lists/, cv, tt")
-    parser.add_argument("--sample-rate", type=int, default=8000, metavar="HZ", help="of the network (default 8000)")
-    parser.add_argument("--dev-mixtures", type=int, default=300, metavar="N", help="of a drawn list (default 300)")
-    parser.add_argument("--test-mixtures", type=int, default=300, metavar="N", help="of a drawn list (default 300)")
-    parser.add_argument("--seed", type=int, default=0, help="of the drawn lists (default 0)")
+    parser.add_argument(
+        "--sample-rate", type=int, default=8000, metavar="HZ", help="sample rate of the network (default 8000)"
+    )
+    parser.add_argument(
+        "--dev-mixtures", type=int, default=300, metavar="N", help="mixtures of a drawn dev list (default 300)"
+    )
+    parser.add_argument(
+        "--test-mixtures", type=int, default=300, metavar="N", help="mixtures of a drawn test list (default 300)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the drawn lists (default 0)")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from spiking_tasnet.ptl.config import PTLConfig
 
-MOST = {  # far above what anybody trains; beyond, a slip of the pen
+MOST = {  # far above what anybody trains; more is a typing error
     "n_src": 8,
     "sample_rate": 192_000,
     "n_filters": 65_536,
@@ -20,8 +20,8 @@ MOST = {  # far above what anybody trains; beyond, a slip of the pen
 }
 MOST_WEIGHTS = 10**9  # 4 GB, four times that in training; the paper's network has 9 million
 MOST_WORKERS = 256
-MOST_SEGMENTS = 10_000  # a batch
-MOST_AUDIO = 24 * 3600.0  # seconds a batch
+MOST_SEGMENTS = 10_000  # per batch
+MOST_AUDIO = 24 * 3600.0  # seconds per batch
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ModelConfig:
         n_src: number of talkers.
         sample_rate: Hz.
         n_filters: N, encoder filters.
-        kernel_size: L, samples a filter.
+        kernel_size: L, samples per filter.
         stride: samples between frames, L / 2 in the paper.
         bn_chan: channels out of the 1x1 encoding convolution.
         hid_chan: channels of the dilated convolutions.
@@ -76,11 +76,11 @@ class DataConfig:
 
     Attributes:
         segment: length of a training segment, seconds.
-        batch_size: segments a step.
+        batch_size: segments per step.
         num_workers: loader processes; 0 loads in the main one.
         limit_train: use only the first this many training mixtures; 0 for all.
         limit_dev: the same for the development set.
-        remix: pair the sources of each batch anew (training only): more mixtures from the same speech.
+        remix: in training, pair the sources of each batch anew: more mixtures from the same speech.
     """
 
     segment: float = 4.0
@@ -156,8 +156,8 @@ class TrainConfig:
         clip_norm: gradient norm limit.
         batches_per_epoch: train on this many batches an epoch, chosen anew each time; 0 for all.
         precision: Lightning's, e.g. ``32-true`` or ``bf16-mixed``; ``auto`` is the latter where the processor has it.
-        cap_db: a segment's SI-SDR counts softly up to this many dB, so that the easiest ones do not rule the gradient;
-            0 for no cap.
+        cap_db: a segment's SI-SDR counts softly up to this many dB, so that the easiest ones do not dominate the
+            gradient; 0 for no cap.
         average: factor per step of a moving average of the weights, which is then what is validated and kept; 0 for
             none.
         distil: weight of the squared difference between the masks and those of the ANN that is converted; the

@@ -13,10 +13,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from spiking_tasnet.files import printable
 from spiking_tasnet.separation.audio.files import audio_length
+from spiking_tasnet.separation.audio.pipes import Pipe
 from spiking_tasnet.separation.config import DataConfig, MixingConfig
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.corpora.on_the_fly import MixedOnTheFly
 from spiking_tasnet.separation.corpora.speech_cache import TABLE, SpeechCache
+from spiking_tasnet.training.loaders import Loader
 from spiking_tasnet.training.sampler import EpochSampler
 
 
@@ -32,7 +34,7 @@ class Segments(Dataset):
         utterances: of one data folder.
         segment: seconds.
         sample_rate: Hz.
-        training: random segments, one an utterance and epoch.
+        training: random segments, one per utterance and epoch.
         remix: training only: take the last source from another mixture of other talkers.
         seed: of all random choices.
 
@@ -63,7 +65,7 @@ class Segments(Dataset):
         ]
 
     def __len__(self) -> int:
-        """Number of segments an epoch."""
+        """Number of segments per epoch."""
         return len(self.keys)
 
     def contents(self) -> list[str]:
@@ -75,7 +77,7 @@ class Segments(Dataset):
 
     @property
     def talkers(self) -> set[str]:
-        """Who is heard."""
+        """All talkers."""
         return {talker for utterance in self.utterances for talker in utterance.talkers}
 
     @property
@@ -96,12 +98,12 @@ class Segments(Dataset):
         elif self.training:
             offsets = [self._offset(item, random)] * len(items)
         sources = [
-            self._read(self.utterances[source].sources[place], start, self.lengths[source])
+            self._read(_file(self.utterances[source].sources[place]), start, self.lengths[source])
             for place, (source, start) in enumerate(zip(items, offsets, strict=True))
         ]
         mixture = np.sum(sources, axis=0)
         if utterance.noise:
-            mixture += self._read(utterance.noise, offsets[0], 0)
+            mixture += self._read(_file(utterance.noise), offsets[0], 0)
         return torch.from_numpy(mixture), torch.from_numpy(np.stack(sources))
 
     def _offset(self, item: int, random: np.random.Generator) -> int:
@@ -129,10 +131,17 @@ class Segments(Dataset):
         return np.pad(samples, (0, self.n_samples - len(samples)))
 
 
+def _file(source: Path | Pipe) -> Path:
+    """A source that can be read from any place on."""
+    if isinstance(source, Pipe):
+        raise ValueError(f"`{source}`: a command found, a sound file expected; run it once and name its output")
+    return source
+
+
 def _length(utterance: Utterance, sample_rate: int) -> int:
     """Samples of every source of a mixture, by their headers."""
     lengths = set()
-    for path in utterance.sources:
+    for path in map(_file, utterance.sources):
         try:
             n_samples, rate = audio_length(path)
         except (OSError, ValueError) as error:
@@ -156,13 +165,13 @@ def _offsets(length: int, n_samples: int) -> list[int]:
 class SeparationData(pl.LightningDataModule):
     """Training and development segments of `<data_dir>/tr` and `<data_dir>/cv`.
 
-    Where stage 0 left a cache of talkers (`<data_dir>/talkers`) the training mixtures are made from it, on the fly.
+    If stage 0 left a cache of talkers (`<data_dir>/talkers`), training mixtures are made from it, on the fly.
 
     Args:
         data_dir: what stage 0 made.
         config: segments and batches.
         sample_rate: Hz.
-        batches_per_epoch: training batches an epoch; 0 for all.
+        batches_per_epoch: training batches per epoch; 0 for all.
         seed: of segments and order.
         mixing: how mixtures are drawn from a cache of talkers.
         n_src: talkers of such a mixture.
@@ -216,7 +225,7 @@ class SeparationData(pl.LightningDataModule):
 
     def _loader(self, segments: Segments | MixedOnTheFly, n_keys: int) -> DataLoader:
         sampler = EpochSampler(len(segments), n_keys, shuffle=segments.training, seed=self.seed)
-        return DataLoader(
+        return Loader(
             segments,
             batch_size=self.config.batch_size,
             sampler=sampler,

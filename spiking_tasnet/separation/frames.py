@@ -20,9 +20,9 @@ class FrameEncoder(nn.Conv1d):
         (batch, 1, time) -> (batch, n_filters, n_frames), channels last in memory.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Cut frames, then multiply."""
-        frames = x[:, 0].unfold(-1, self.kernel_size[0], self.stride[0]).contiguous()
+        frames = input[:, 0].unfold(-1, self.kernel_size[0], self.stride[0]).contiguous()
         return F.linear(frames, self.weight[:, 0]).movedim(-1, 1)
 
 
@@ -33,18 +33,19 @@ class FrameDecoder(nn.ConvTranspose1d):
         (batch, n_filters, n_frames) -> (batch, 1, (n_frames - 1) * stride + kernel_size).
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    # Without `output_size`: the number of frames decides.
+    def forward(self, input: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Multiply, then add the overlapping frames."""
-        pieces = F.linear(x.movedim(1, -1), self.weight[:, 0].t())  # (batch, n_frames, kernel_size)
+        pieces = F.linear(input.movedim(1, -1), self.weight[:, 0].t())  # (batch, n_frames, kernel_size)
         return overlap_add(pieces, self.stride[0]).unsqueeze(1)
 
 
 class Pointwise(nn.Conv1d):
     """Conv1d of kernel 1 that keeps channels last in memory where they are."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Multiply."""
-        return apply_operator(self, x, self.weight, self.bias)
+        return apply_operator(self, input, self.weight, self.bias)
 
 
 class FrameNorm(nn.Module):

@@ -1,7 +1,7 @@
-"""What a long command has done so far, one JSON line an item, so that the next run goes on from there.
+"""A journal of what a long command has done, one JSON line per item, from which the next run continues.
 
-A line counts from the moment it is whole: of a run that was killed the last one may be cut, which is noticed. All lines
-rest on the same settings, kept in the first; under other settings the journal begins anew.
+Only whole lines count: if the run was killed, the last line may be cut, and is ignored. All lines belong to the same
+settings, kept in the first line; under other settings the journal starts again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Journal:
 
     Args:
         path: the file; made if it is not there.
-        settings: what all entries rest on, as JSON holds it.
+        settings: that all entries depend on, as plain JSON data.
 
     Attributes:
         entries: key -> what `add` was given, in this run or an earlier one.
@@ -67,7 +67,7 @@ def journal(path: Path, settings: dict[str, Any]) -> Iterator[Journal]:
 
 
 def fingerprint(path: str | os.PathLike) -> list[Any] | None:
-    """What tells that a file has changed: its path, size in bytes and time of change in ns; None if it is absent."""
+    """Identify the state of a file: its path, size in bytes and time of change in ns; None if it is absent."""
     try:
         found = os.stat(path)
     except OSError:

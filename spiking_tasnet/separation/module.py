@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from asteroid.losses import PITLossWrapper, pairwise_neg_sisdr
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
@@ -84,7 +85,7 @@ class SeparationModule(pl.LightningModule):
         """The logged loss that chooses the best state: with the price on spikes, where there is one."""
         return "val_priced_loss" if self.config.spike_penalty else "val_loss"
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam or Muon on what is not frozen, with the schedule of the configuration."""
         optimizer = self._optimizer()
         if self.config.schedule == "cosine":
@@ -118,6 +119,19 @@ class SeparationModule(pl.LightningModule):
         return max(0.0, min(1.0, rise, fall))
 
 
+class Float32Loss(PITLossWrapper):
+    """A permutation-invariant loss in float32, also inside a bfloat16 training.
+
+    Autocast would round the inner products and the loss to 8 bits: 0.03 dB at 6 dB, and far more in the gradient of a
+    segment at 20 dB, whose error energy is a small difference of such products.
+    """
+
+    def forward(self, est_targets: Tensor, targets: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Asteroid's arguments and results."""
+        with torch.autocast(est_targets.device.type, enabled=False):
+            return super().forward(est_targets.float(), targets.float(), *args, **kwargs)
+
+
 def pit_si_sdr(cap_db: float = 0.0) -> PITLossWrapper:
     """Negative SI-SDR in dB of zero-mean signals, of the best permutation, averaged over the batch.
 
@@ -129,8 +143,8 @@ def pit_si_sdr(cap_db: float = 0.0) -> PITLossWrapper:
         the order of the sources.
     """
     if not cap_db:
-        return PITLossWrapper(pairwise_neg_sisdr, pit_from="pw_mtx")
-    return PITLossWrapper(lambda est, ref: capped_neg_si_sdr(est, ref, cap_db), pit_from="pw_mtx")
+        return Float32Loss(pairwise_neg_sisdr, pit_from="pw_mtx")
+    return Float32Loss(lambda est, ref: capped_neg_si_sdr(est, ref, cap_db), pit_from="pw_mtx")
 
 
 def capped_neg_si_sdr(est_sources: Tensor, sources: Tensor, cap_db: float) -> Tensor:

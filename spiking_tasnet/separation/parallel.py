@@ -1,4 +1,4 @@
-"""A function over many items on all cores, with progress; an item whose process dies does not take the others along."""
+"""Apply a function to many items on all cores, with progress; if a process dies, only its current item is lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -18,6 +18,8 @@ from threadpoolctl import threadpool_limits
 
 from spiking_tasnet.descriptors import hold_standard_streams
 from spiking_tasnet.progress import track
+
+Results = Generator[tuple[int, Any], None, None]  # index of an item and its result
 
 STARTED = -1  # what a new process sends in an index's place
 GRACE_SECONDS = 10.0  # for the item at hand when the others are given up
@@ -72,7 +74,7 @@ def parallel_map(
     Args:
         function: picklable; an error it raises is raised here and ends the rest.
         items: its arguments.
-        jobs: processes; None for one a core, 1 stays in this process.
+        jobs: processes; None for one per core, 1 stays in this process.
         desc: what is being done, for the display.
         unit: one item, for the display.
         prepare: called once in each new process, e.g. to import what takes long.
@@ -125,7 +127,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _in_this_process(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+def _in_this_process(function: Callable[[Any], Any], items: Sequence[Any]) -> Results:
     with threadpool_limits(1):
         for index, item in enumerate(items):
             yield index, _outcome(function, item)
@@ -133,7 +135,7 @@ def _in_this_process(function: Callable[[Any], Any], items: Sequence[Any]) -> It
 
 def _in_processes(
     function: Callable[[Any], Any], items: Sequence[Any], jobs: int, prepare: Callable[[], None] | None
-) -> Iterator[tuple[int, Any]]:
+) -> Results:
     """The items in chunks, so that neighbours meet in one process, over `jobs` processes.
 
     Each has a pipe of its own: it is known which item a dead one was at, and no semaphore (/dev/shm) is needed.
@@ -250,7 +252,8 @@ def _outcome(function: Callable[[Any], Any], item: Any) -> Any:
     try:
         return function(item)
     except Exception as error:
-        error.__notes__ = [traceback.format_exc()]  # the traceback itself does not go from process to process
+        # The traceback itself does not go from process to process. (`add_note` needs Python 3.11.)
+        setattr(error, "__notes__", [traceback.format_exc()])  # noqa: B010
         return error
 
 

@@ -1,4 +1,4 @@
-"""One recording separated into files, and what there is to report of it."""
+"""Separate one recording into files, and report on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spiking_tasnet.snn.energy import total_cost
 
 @dataclass
 class FileReport:
-    """What became of one recording.
+    """The outcome for one recording.
 
     Attributes:
         file: its path.
@@ -27,8 +27,8 @@ class FileReport:
         sample_rate: Hz, of input and outputs.
         real_time_factor: seconds spent per second of audio, reading and writing included.
         channel: used, ``mean`` or a number from 1.
-        spikes_per_neuron: in a window of N_s steps, mean over the spiking layers; None of the analog network, or if not
-            counted.
+        spikes_per_neuron: in a window of N_s steps, mean over the spiking layers; None for the analog network, or
+            if not counted.
         synops_per_second: synaptic operations per second of audio, likewise.
         links: where talkers were joined across a pause; see `Link`.
         warnings: sentences.
@@ -81,17 +81,17 @@ def separate_file(
             progress(len(block) / rate)
         files.push(stream.finish())
         silent = files.finish()
-        report.seconds = files.n_samples / rate
+        report.seconds = seconds = files.n_samples / rate
     if silent and not recording.silent:
         names = " and ".join(printable(path.name) for path in silent)
         report.warnings.append(f"the recording is not silent, but {names} is; does the model fit?")
     report.outputs = [str(target) for target in targets]
     report.links = [link.as_dict() for link in stream.links]
-    report.real_time_factor = round((time.monotonic() - began) / report.seconds, 4)
-    costs, seconds = stream.costs
+    report.real_time_factor = round((time.monotonic() - began) / seconds, 4)
+    costs, counted = stream.costs
     spiking = [cost for cost in costs.values() if cost.neuron_updates]
     if spiking:
         neurons = sum(cost.neurons for cost in spiking)
         report.spikes_per_neuron = round(sum(cost.spikes_out for cost in spiking) / neurons, 4)
-        report.synops_per_second = round(total_cost(costs, seconds)["total"]["synops"])
+        report.synops_per_second = round(total_cost(costs, counted)["total"]["synops"])
     return report

@@ -1,4 +1,4 @@
-"""Stage 3: separate every mixture of a data folder, going on where an earlier run of the same model stopped."""
+"""Stage 3: separate every mixture of a data folder, and continue where an earlier run of the same model stopped."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def separate_set(
         data_dir: a Kaldi data folder, e.g. `data/tt`; references are not needed.
         model: a `model.pt`, or the folder that holds it.
         out: the order of the sources in it is arbitrary.
-        cost_file: where to write operations and energy a second of audio (JSON).
+        cost_file: where to write operations and energy per second of audio (JSON).
         allow_pipes: run the commands of an scp.
 
     Raises:
@@ -118,7 +118,7 @@ def _is_done(done: Journal, utterance: Utterance, out: Path, costs_too: bool) ->
 
 
 def _write_cost(path: Path, network: TasNet, subset: str, entries: list[dict[str, Any]]) -> None:
-    """Sum the costs of all mixtures and write them a second of audio."""
+    """Sum the costs of all mixtures and write them per second of audio."""
     total: dict[str, LayerCost] = {}
     for entry in entries:
         for name, cost in entry["costs"].items():
@@ -139,7 +139,7 @@ def _output(out: Path, place: int, utterance: Utterance) -> Path:
 
 
 def _print(utterance: Utterance) -> Any:
-    """What tells that a mixture has changed."""
+    """Identify the state of a mixture's audio."""
     return str(utterance.mixture) if isinstance(utterance.mixture, Pipe) else fingerprint(utterance.mixture)
 
 

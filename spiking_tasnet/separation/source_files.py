@@ -6,6 +6,7 @@ import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -20,8 +21,8 @@ LARGEST_WAV = 2**32 - 2**16  # bytes that a WAV header can state; RF64 takes ove
 class SourceFiles:
     """Takes blocks of all sources, of any level, and writes one WAV file per source.
 
-    Which gain keeps all of them within full scale is known at the end only. Until then the blocks wait as 32-bit floats
-    in a file without a name beside the targets, which is gone when the process is, however it ends.
+    The gain that keeps all sources within full scale is known only at the end. Until then the blocks wait as 32-bit
+    floats in an unnamed file beside the targets, which disappears when the process ends.
 
     Args:
         targets: one file per source.
@@ -74,17 +75,17 @@ class SourceFiles:
         """
         gain = np.float32(1 / max(1.0, float(self.peaks.max())))
         size = self.n_samples * BITS[self.subtype] // 8
-        form = {"samplerate": self.rate, "channels": 1, "subtype": self.subtype}
-        form["format"] = "WAV" if size < LARGEST_WAV else "RF64"
+        container = "WAV" if size < LARGEST_WAV else "RF64"
         heard = np.zeros(len(self.targets), bool)
         with ExitStack() as files:  # left in reverse: all closed, then all renamed
             temporaries = [files.enter_context(whole_file(target)) for target in self.targets]
             try:
                 with ExitStack() as opened:
-                    writers = [
-                        opened.enter_context(soundfile.SoundFile(os.fsencode(temporary), "w", **form))
-                        for temporary in temporaries
-                    ]
+                    writers = []
+                    for temporary in temporaries:
+                        name: Any = os.fsencode(temporary)  # bytes, which soundfile takes and its types do not know
+                        writer = soundfile.SoundFile(name, "w", self.rate, 1, self.subtype, format=container)
+                        writers.append(opened.enter_context(writer))
                     for rows in self._blocks():
                         for place, (writer, row) in enumerate(zip(writers, rows, strict=True)):
                             samples = quantised(row * gain, self.subtype)

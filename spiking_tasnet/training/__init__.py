@@ -7,7 +7,7 @@ best_state      the best epoch by validation
 moving_average  an average of the weights, validated in their place
 claim           the folder of a training: one process, one set of settings
 provenance      how a result came about
-loaders         what goes wrong in loader processes, in one line
+loaders         loader processes: how they end, and what goes wrong in them, in one line
 sampler         the order of an epoch
 muon            an optimiser for matrices
 """

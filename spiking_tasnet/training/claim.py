@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from spiking_tasnet.config import SPEED_ONLY, flattened, read_config, save_config
 from spiking_tasnet.files import read_json, remove_leftovers, write_json
 from spiking_tasnet.lock import held
+from spiking_tasnet.parameters import differing
 from spiking_tasnet.training.checkpoint import previous_checkpoint
 
 Config = TypeVar("Config")
@@ -68,9 +69,9 @@ def _compare(out: Path, config: Config, deciding: Callable[[Config], dict[str, A
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     return [
-        f"{key} {there.get(key)!r} there, {here.get(key)!r} here"
-        for key in sorted(there.keys() | here.keys())
-        if there.get(key) != here.get(key) and not _goes_on(key, there, here)
+        f"{key} {old!r} there, {new!r} here"
+        for key, old, new in sorted(differing(there, here), key=lambda difference: difference.key)
+        if not _goes_on(key, there, here)
     ]
 
 

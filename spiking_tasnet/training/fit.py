@@ -19,7 +19,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from spiking_tasnet.memory import keep_freed_memory
 from spiking_tasnet.training.checkpoint import EpochCheckpoint, find_checkpoint
 from spiking_tasnet.training.history import Column, History
-from spiking_tasnet.training.loaders import LoaderTerminated, loader_faults, sigterm_to_all
+from spiking_tasnet.training.loaders import loader_faults, sigterm_as_exit
 
 logger = logging.getLogger(__name__)
 
@@ -94,15 +94,15 @@ def fit(
         if going_on:
             logger.info("going on from %s", going_on)
         try:
-            with loader_faults(), sigterm_to_all():
+            with loader_faults(), sigterm_as_exit():
                 trainer.fit(module, data, ckpt_path=str(going_on) if going_on else None, weights_only=True)
         except SIGTERMException:  # Lightning's exit code would be 0, as of a training that is done
             raise SystemExit(128 + signal.SIGTERM) from None
         except SystemExit as end:  # so Lightning ends on Ctrl-C, with the exit code of a failure
             if end.code != 1 or not trainer.interrupted:
                 raise
-        except Exception as error:  # the signal may have reached the loader processes first
-            if trainer.received_sigterm or isinstance(error, LoaderTerminated):
+        except Exception:  # what went wrong after the signal is no fault of the training
+            if trainer.received_sigterm:
                 raise SystemExit(128 + signal.SIGTERM) from None
             raise
     if trainer.interrupted:

@@ -1,8 +1,9 @@
-"""What goes wrong in a loader process, in one line: torch tells it by a traceback inside a message."""
+"""Loader processes that a SIGTERM to the whole job does not end, and what goes wrong in them, in one line."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -10,12 +11,49 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any, TypeVar
 
+from torch.utils.data import DataLoader
+
+Batch = TypeVar("Batch", covariant=True)
 SHARED = Path("/dev/shm")
 
 
-class LoaderTerminated(OSError):
-    """A loader process was ended by SIGTERM, and so will this one be, unless somebody picked the process by hand."""
+class Loader(DataLoader[Batch]):
+    """A `DataLoader` whose processes heed a SIGTERM only if it comes from the process that reads them.
+
+    A scheduler sends SIGTERM to every process of a job. When a loader process dies of it, torch raises an error
+    wherever the program happens to be; in a destructor it is printed and lost, and a process that dies while it holds a
+    lock lets the others hang. So the training ends in order, and its loader processes with it. Should it die, they
+    notice.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, worker_init_fn=heed_parent_only, **options)
+
+    def __iter__(self) -> Any:
+        """Start the loader processes, SIGTERM blocked from their first moment on."""
+        if not hasattr(signal, "sigwaitinfo"):
+            return super().__iter__()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def heed_parent_only(_: int = 0) -> None:
+    """Let a thread wait for SIGTERM, and end this process if its parent sent it."""
+    if not hasattr(signal, "sigwaitinfo"):  # not on every system
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def wait() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, name="sigterm", daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -36,22 +74,20 @@ def loader_faults() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def sigterm_to_all() -> Iterator[None]:
-    """Let loader processes go in silence when a SIGTERM ends the training: a scheduler sends it to them as well.
+def sigterm_as_exit() -> Iterator[None]:
+    """Make a SIGTERM that comes before Lightning listens a `SystemExit` of code 143.
 
-    torch raises an error wherever the program is when it hears of their end. Lightning calls the handler that it finds
-    besides its own, so it must begin inside.
+    Lightning calls the handler that it finds besides its own, so it must begin inside.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before, of_children = signal.getsignal(signal.SIGTERM), []
+    before = signal.getsignal(signal.SIGTERM)
 
     def end(number: int, frame: FrameType | None) -> None:
-        of_children.append(signal.signal(signal.SIGCHLD, lambda *_: None))
         if callable(before):
             before(number, frame)
-        elif signal.getsignal(signal.SIGTERM) is end and before is signal.SIG_DFL:  # Lightning has not begun
+        elif signal.getsignal(signal.SIGTERM) is end and before is signal.SIG_DFL:
             raise SystemExit(128 + signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, end)
@@ -59,8 +95,6 @@ def sigterm_to_all() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-        if of_children:
-            signal.signal(signal.SIGCHLD, of_children[0])
 
 
 def _explained(error: Exception) -> Exception | None:
@@ -75,8 +109,6 @@ def _explained(error: Exception) -> Exception | None:
         kind, _, reason = told.strip().splitlines()[-1].partition(": ")
         if reason and re.fullmatch(r"[\w.]+", kind):
             return ValueError(reason)
-    if "DataLoader worker" in told and "killed by signal: Terminated" in told:
-        return LoaderTerminated("a loader process was terminated; run it again")
     gone = "DataLoader worker" in told and ("killed by signal" in told or "exited unexpectedly" in told)
     if gone or isinstance(error, ConnectionError | EOFError):  # the latter where it dies while it hands over a batch
         return OSError("a loader process was killed, perhaps for want of memory; give a smaller data.num_workers")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from spiking_tasnet.training.loaders import Loader
 from spiking_tasnet.training.sampler import EpochSampler
 from spiking_tasnet.vision.config import DataConfig
 from spiking_tasnet.vision.corpora import Corpus, read_corpus, torchvision
@@ -137,7 +138,7 @@ class VisionData(pl.LightningDataModule):
         images = self._images(part, training)
         dataset = images if index is None else Chosen(images, index)
         sampler = EpochSampler(len(dataset), shuffle=training, seed=self.seed)
-        return DataLoader(
+        return Loader(
             dataset,
             batch_size=self.config.batch_size,
             sampler=sampler,

@@ -1,5 +1,6 @@
 """The separator through its trainings: ANN, progressive tandem learning, separation of a set."""
 
+import contextlib
 import json
 import math
 import os
@@ -223,12 +224,13 @@ LONG = ("--set", "ann.max_epochs=100000", "--set", "ann.stop_after=100000", "--s
 
 def processes_of(group):
     found = subprocess.run(["ps", "-o", "pid=", "-g", str(group)], capture_output=True, text=True).stdout
-    return found.split()
+    return [int(pid) for pid in found.split()]
 
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
-def test_sigterm_to_a_training_with_loaders_ends_all_of_it(data_dir, tmp_path):
-    """To every process of the job at once, as a scheduler sends it; stderr is a file."""
+@pytest.mark.parametrize("first", ["all", "loaders"])
+def test_sigterm_to_a_training_with_loaders_ends_all_of_it(first, data_dir, tmp_path):
+    """To every process of the job, as a scheduler sends it, perhaps to the loaders first; stderr is a file."""
     command = [
         sys.executable,
         "-W",
@@ -240,10 +242,20 @@ def test_sigterm_to_a_training_with_loaders_ends_all_of_it(data_dir, tmp_path):
     ]
     with open(tmp_path / "log", "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    while process.poll() is None and len((tmp_path / "log").read_text().splitlines()) < 3:
-        time.sleep(0.05)
+
+    def wait_for_lines(count):
+        while process.poll() is None and len((tmp_path / "log").read_text().splitlines()) < count:
+            time.sleep(0.05)
+
+    wait_for_lines(3)
+    if first == "loaders":
+        for _ in range(20):  # some while they are being started, some while they end
+            for pid in set(processes_of(process.pid)) - {process.pid}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        wait_for_lines(6)  # the training goes on
     os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert process.wait(timeout=600) == 128 + signal.SIGTERM
     assert processes_of(process.pid) == []
     text = (tmp_path / "log").read_text()
     assert "Traceback" not in text and "\r" not in text and "%|" not in text  # no frame of a bar

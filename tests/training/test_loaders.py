@@ -1,14 +1,18 @@
 """What goes wrong in loader processes is told in one line."""
 
+import multiprocessing
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from spiking_tasnet.training.loaders import loader_faults
+from spiking_tasnet.training.loaders import Loader, loader_faults
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 
@@ -75,6 +79,47 @@ def test_a_loader_process_that_is_killed():
 def test_a_bug_keeps_its_traceback():
     with pytest.raises(RuntimeError, match="of our own"), loader_faults():
         raise RuntimeError("of our own")
+
+
+WAITING = """
+import os, signal, sys, time
+from spiking_tasnet.training.loaders import heed_parent_only
+
+if os.fork() == 0:
+    heed_parent_only()
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+child = int(sys.stdin.readline())
+os.kill(child, signal.SIGTERM)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="needs sigwaitinfo")
+def test_a_loader_process_heeds_a_sigterm_of_its_reader_only():
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as reader:
+        child = int(reader.stdout.readline())
+        for _ in range(5):
+            os.kill(child, signal.SIGTERM)  # of a scheduler
+        time.sleep(0.5)
+        os.kill(child, 0)
+        out, _ = reader.communicate(f"{child}\n")
+    assert out == "0\n"
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="needs sigwaitinfo")
+def test_items_arrive_though_the_loader_processes_get_sigterm():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    batches = iter(Loader(torch.arange(20), num_workers=2, batch_size=2, prefetch_factor=1))
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    read = []
+    for batch in batches:
+        for child in multiprocessing.active_children():
+            subprocess.run(["sh", "-c", f"kill -TERM {child.pid}"], check=False)
+        read += batch.tolist()
+    assert read == list(range(20))
 
 
 SMALL = 'mount -t tmpfs -o size=512k tmpfs /dev/shm && exec "$@"'

@@ -1,9 +1,9 @@
-"""Which channel of a recording to separate: their mean, unless that loses what the strongest channel holds.
+"""Choose which channel of a recording to separate: the mean, unless it loses what the strongest channel holds.
 
 A mean of channels is right for a stereo recording with one talker on the left and the other on the right, and wrong
 where the channels hold the same sound at another sign (a crossed wire) or time (microphones apart): then it cancels, or
-is comb-filtered. Its power alone cannot tell these two apart; both lose 3 dB. So two things are measured, on a signal
-that is differentiated (offset and rumble are gone, speech is about white) at 8 to 16 kHz:
+is comb-filtered. Its power alone cannot tell these two apart; both lose 3 dB. So two quantities are measured, on the
+differentiated signal (this removes offset and rumble, and makes speech about white) at 8 to 16 kHz:
 
 1. The mean correlation of the channels, from the power of their sum S:
    (P(S) - sum P_c) / ((sum sqrt(P_c))^2 - sum P_c). It is 1 for copies and -1 for a crossed pair, 0 for unrelated
@@ -13,10 +13,11 @@ that is differentiated (offset and rumble are gone, speech is about white) at 8 
    and down together: the correlation of the frames' amplitudes is above 0.85 for copies at any sign, gain, delay to
    11 ms and in a room of 0.4 s, and mostly below 0.7 for talkers of their own channels at a crosstalk of -12 dB and
    less. Second, nothing is missing: each channel scaled to the same power, the share of a channel's energy in frames
-   where the strongest is over 6 dB weaker is below 0.05 for copies, and above 0.13 for talkers. Only where both say so
-   the channels hold the same sound, and the strongest is taken; a talker lost would be worse than a comb-filtered mean.
+   where the strongest is over 6 dB weaker is below 0.05 for copies, and above 0.13 for talkers. Only if both hold, the
+   channels are taken for the same sound and the strongest is used; losing a talker is worse than a comb-filtered mean.
 
-A channel whose loudest second is 30 dB below the strongest's carries no sound: it has no say, and no part in the mean.
+A channel whose loudest second is 30 dB below the strongest's carries no sound: it takes no part in the decision
+or in the mean.
 """
 
 from __future__ import annotations
@@ -162,24 +163,24 @@ class ChannelMeter:
             return False
         return correlation < CANCELLED or (self.together > TOGETHER and self.missing < MOST_MISSING)
 
-    def choose(self, wanted: str) -> Choice:
+    def choose(self, channel: str) -> Choice:
         """Choose what to separate.
 
         Args:
-            wanted: ``auto``, ``mean``, ``strongest`` or the number of a channel from 1.
+            channel: ``auto``, ``mean``, ``strongest`` or the number of a channel from 1.
 
         Raises:
             ValueError: no such channel; without the name of the file.
         """
-        if wanted == "mean" and self.n_chan > 1:
+        if channel == "mean" and self.n_chan > 1:
             return Choice("mean", mean_weights(self.n_chan))
-        if wanted == "strongest":
+        if channel == "strongest":
             return self._one(self.strongest)
-        if wanted not in ("auto", "mean"):
-            number = int(wanted) if wanted.isdecimal() else 0
+        if channel not in ("auto", "mean"):
+            number = int(channel) if channel.isdecimal() else 0
             if not 1 <= number <= self.n_chan:
                 raise ValueError(
-                    f"--channel {wanted} asked for, {self.n_chan} found; a number from 1 to {self.n_chan}, mean, "
+                    f"--channel {channel} asked for, {self.n_chan} found; a number from 1 to {self.n_chan}, mean, "
                     "strongest or auto expected"
                 )
             return self._one(number - 1)

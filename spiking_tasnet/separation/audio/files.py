@@ -152,5 +152,5 @@ def _write_pcm(path: Path, samples: np.ndarray, sample_rate: int) -> None:
         stream.setnchannels(1 if samples.ndim == 1 else len(samples))
         stream.setsampwidth(2)
         stream.setframerate(sample_rate)
-        stream.writeframes(np.ascontiguousarray(samples.T))
+        stream.writeframes(samples.T.tobytes())
     path.write_bytes(contents.getbuffer())

@@ -1,4 +1,4 @@
-"""What is no sound file, or none that libsndfile reads, and what to do about it."""
+"""Files that are no sound files, or that libsndfile cannot read, and what to do about them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ KINDS = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, 
 
 
 def check_regular(path: Path) -> int:
-    """Size in bytes of a file that can be opened without waiting for anybody.
+    """Return the size in bytes of a regular file; pipes and devices, which could block, are refused.
 
     Raises:
         FileNotFoundError: there is none; a link may lead nowhere.

@@ -1,4 +1,4 @@
-"""What lies in a sound file: recordings chained in it, its length by its header, and how libsndfile reads all of it."""
+"""The parts of a sound file: chained recordings, its length by the header, how libsndfile reads all of it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ HEAD = 4096  # bytes that tell a format
 
 @dataclass(frozen=True)
 class Layout:
-    """What lies in a file.
+    """The parts of a sound file.
 
     Attributes:
         size: bytes.
         head: its first bytes.
-        links: what libsndfile gets, one after the other: the file as it is (None), or pieces of it.
+        links: what libsndfile is given, one after the other: the file as it is (None), or pieces of it.
         length: by the header, where it counts bytes.
         mpeg: frames of MPEG audio.
         ogg: pages of an Ogg file.
@@ -48,7 +48,7 @@ class Layout:
 
 
 def inspect(stream: BinaryIO, path: Path, size: int, n_claimed: int | None = None) -> Layout:
-    """Look through a file.
+    """Inspect a file.
 
     Args:
         stream: the file, buffered.

@@ -1,8 +1,8 @@
-"""How much sound a file's header says there is, against the bytes that there are.
+"""The length of the sound by a file's header, against the bytes that are there.
 
-libsndfile takes the smaller of both without a word. These parsers know the containers whose headers count bytes: WAV
-(also RIFX, RF64, BW64), Wave64, AIFF, 8SVX, AU, CAF and SPHERE. FLAC counts samples, and libsndfile tells how many;
-`mpeg` and `ogg` are about the formats that are streams of frames.
+libsndfile silently takes the smaller of the two. These parsers know the containers whose headers count bytes: WAV
+(also RIFX, RF64, BW64), Wave64, AIFF, 8SVX, AU, CAF and SPHERE. FLAC counts samples, which libsndfile reports;
+`mpeg` and `ogg` handle formats that are streams of frames.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CAF_EDIT_COUNT = 4  # bytes before the samples of a CAF data chunk
 
 @dataclass(frozen=True)
 class Length:
-    """What a header says of the length.
+    """The length that a header states.
 
     Attributes:
         claimed: bytes of sound by the header; None where it leaves it open.

@@ -1,8 +1,8 @@
 """MPEG audio (MP3) without a true frame count, made whole for libsndfile.
 
 libsndfile reads as many samples as the Xing or Info frame at the start counts. Where there is none it estimates from
-the first frames: a recording of variable bit rate loses up to most of its length without a word, and so do files that
-were joined. Here the frames are counted, and the count is put where libsndfile looks for it.
+the first frames: a recording of variable bit rate silently loses up to most of its length, and so do joined files.
+This module counts the frames and puts the count where libsndfile looks for it.
 """
 
 from __future__ import annotations
@@ -91,13 +91,15 @@ def read_mpeg(stream: BinaryIO, size: int, search: bool = False) -> Mpeg | None:
     head = stream.read(LONGEST_FRAME)
     (word,) = struct.unpack(">I", head[:4])
     first = parse(word)
-    tag_at = _count_at(head, first, word)
-    n_claimed = None if tag_at is None else struct.unpack(">I", head[tag_at : tag_at + 4])[0]
-    runs, n_frames, gap = _walk(stream, size, start + (0 if tag_at is None else first.size), word & SAME_STREAM)
+    assert first is not None  # `_first_frame` found it
+    tag_at, n_claimed, tag_size = _count_at(head, first), None, 0
+    if tag_at is not None:
+        n_claimed, tag_size = struct.unpack(">I", head[tag_at : tag_at + 4])[0], first.size
+    runs, n_frames, gap = _walk(stream, size, start + tag_size, word & SAME_STREAM)
     pieces: tuple[Piece, ...] | None = None
     if first.tag_at is None:
         pass  # layers I and II have no such tag
-    elif n_claimed is None:
+    elif tag_at is None or n_claimed is None:
         pieces = (_tag_frame(word, n_frames), *runs)
     elif gap or n_frames > n_claimed:
         at = start + tag_at
@@ -105,7 +107,7 @@ def read_mpeg(stream: BinaryIO, size: int, search: bool = False) -> Mpeg | None:
     return Mpeg(pieces, n_claimed, n_frames, first.n_samples, first.rate, gap)
 
 
-def _count_at(head: bytes, first: Frame, word: int) -> int | None:
+def _count_at(head: bytes, first: Frame) -> int | None:
     """Where the first frame has the number of frames: in a Xing, Info or VBRI tag."""
     if first.tag_at is None:
         return None
@@ -201,6 +203,7 @@ def _tag_frame(word: int, n_frames: int) -> bytes:
     """A frame without sound that counts those which follow, of the kind of the frame that begins with `word`."""
     word = word & ~0xF000 | 9 << 12 | 0x10000  # a bit rate at which the tag fits; no checksum
     frame = parse(word)
+    assert frame is not None and frame.tag_at is not None  # of layer III, as the frame given
     content = bytearray(max(frame.size, frame.tag_at + 12))
     content[:4] = struct.pack(">I", word)
     content[frame.tag_at : frame.tag_at + 12] = b"Xing" + struct.pack(">II", 1, n_frames)

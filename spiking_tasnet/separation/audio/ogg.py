@@ -11,7 +11,7 @@ FIRST, LAST = 2, 4  # flags of a page
 
 @dataclass(frozen=True)
 class Ogg:
-    """What the pages say.
+    """The pages of an Ogg file.
 
     Attributes:
         links: (start, stop) of each recording in the chain.

@@ -6,23 +6,22 @@ import bisect
 import io
 import itertools
 from collections.abc import Sequence
-from typing import BinaryIO
 
 Piece = bytes | tuple[int, int]
 
 
 class Pieces(io.RawIOBase):
-    """Reads `pieces` one after the other. It never raises while read: a callback of C code could not pass it on.
+    """Reads `pieces` one after the other. Reading never raises, because C code that calls back could not pass it on.
 
     Args:
         stream: the file that pieces are taken from.
         pieces: bytes, or (start, stop) in `stream`.
 
     Attributes:
-        error: what reading raised first, or None; reading ended there.
+        error: the first error of reading, or None; reading ended there.
     """
 
-    def __init__(self, stream: BinaryIO, pieces: Sequence[Piece]):
+    def __init__(self, stream: io.RawIOBase, pieces: Sequence[Piece]):
         self._stream, self._pieces, self._at = stream, [piece for piece in pieces if _size(piece)], 0
         self._ends = list(itertools.accumulate(map(_size, self._pieces)))
         self.error: BaseException | None = None
@@ -69,7 +68,7 @@ class Pieces(io.RawIOBase):
             view[:count] = piece[skip : skip + count]
             return count
         self._stream.seek(piece[0] + skip)
-        return self._stream.readinto(view[:count])
+        return self._stream.readinto(view[:count]) or 0
 
 
 def patched(size: int, patches: Sequence[tuple[int, bytes]]) -> list[Piece]:

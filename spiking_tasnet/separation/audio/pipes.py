@@ -1,8 +1,8 @@
 """Audio that a command writes: `cmd |` in an scp of Kaldi, such as `sph2pipe -f wav x.wv1 |`.
 
 No shell sees the command: it is split into words, and words into programs at each `|`. Redirections, variables,
-substitutions and lists of commands are refused, so a line of a foreign scp runs the programs that it names and nothing
-else.
+substitutions and lists of commands are refused, so a line of somebody else's scp runs only the
+programs that it names.
 """
 
 from __future__ import annotations
@@ -64,25 +64,28 @@ def output_of(command: str) -> bytes:
         ValueError: a program failed, or the command needs a shell.
     """
     programs = split_programs(command)
-    running: list[subprocess.Popen] = []
+    running: list[subprocess.Popen[bytes]] = []
+    program = ""
     try:
         for words in programs:
-            stdin = running[-1].stdout if running else subprocess.DEVNULL
+            program, before = words[0], running[-1].stdout if running else None
+            stdin = subprocess.DEVNULL if before is None else before
             running.append(subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
-            if stdin is not subprocess.DEVNULL:
-                stdin.close()  # ours: the program before must see when this one ends
+            if before is not None:
+                before.close()  # ours: the program before must see when this one ends
         output = running[-1].communicate()[0]
         codes = [process.wait() for process in running]
     except FileNotFoundError:
-        raise FileNotFoundError(f"`{command} |`: {words[0]} not found; install it, or put it on the PATH") from None
+        raise FileNotFoundError(f"`{command} |`: {program} not found; install it, or put it on the PATH") from None
     except OSError as error:
-        raise OSError(f"`{command} |`: {words[0]} cannot be run ({error.strerror})") from None
+        raise OSError(f"`{command} |`: {program} cannot be run ({error.strerror})") from None
     finally:
         for process in running:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-            process.stdout.close()
+            if process.stdout is not None:
+                process.stdout.close()
     if any(codes):
         failed = next(words[0] for words, code in zip(programs, codes, strict=True) if code)
         raise ValueError(f"`{command} |`: {failed} failed (exit code {max(codes, key=abs)}); run it by hand to see why")

@@ -1,4 +1,4 @@
-"""What libsndfile and libmpg123 print about damaged files, on stdout and stderr, is dropped here."""
+"""Drop what libsndfile and libmpg123 print to stdout and stderr about damaged files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _kept: dict[int, int] = {}
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Stdout and stderr lead nowhere meanwhile: what other threads write there is lost, so keep the block short."""
+    """Send stdout and stderr to /dev/null during the block. Other threads' output is lost too, so keep it short."""
     global _depth
     with _lock:
         _depth += 1

@@ -1,4 +1,4 @@
-"""Users' recordings: a sound file is looked through once, then read block by block as one channel, in flat memory.
+"""Users' recordings: a sound file is inspected once, then read block by block as one channel, in constant memory.
 
 Example:
     >>> import tempfile, soundfile
@@ -34,7 +34,7 @@ COARSE_KINDS = ("ADPCM", "G72", "GSM")
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """A sound file that was looked through.
+    """A sound file that has been inspected.
 
     Attributes:
         path: the file.
@@ -43,9 +43,9 @@ class Recording:
         n_samples: of each channel, counted.
         channel: ``mean``, or the number of the channel that is used, from 1.
         weights: (n_chan,) of the channels.
-        warnings: what its user should know, in plain sentences.
+        warnings: for the user, in plain sentences.
         silent: whether the signal never changes.
-        fine: whether 16 bits would lose something of it: it has more, or is very quiet.
+        fine: whether 16 bits would lose something: the file has more, or is very quiet.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class Recording:
 
     @classmethod
     def open(cls, path: str | os.PathLike, channel: str = "auto") -> Recording:
-        """Look through a file.
+        """Inspect a file.
 
         Args:
             path: any format that libsndfile reads, or SPHERE as the LDC delivers it.
@@ -138,10 +138,10 @@ def _is_fine(subtype: str) -> bool:
 
 
 def expand(paths: Sequence[str | os.PathLike]) -> list[Path]:
-    """Put the sound files of a folder, in the order of their names, in the place of the folder.
+    """Replace each folder by its sound files, sorted by name.
 
-    Folders in it are not entered, so no link leads round in a circle. What is hidden (its name begins with a dot) is
-    left out, and so is what no suffix tells to be a sound file. A path that is no folder stays as it is.
+    Subfolders are not entered, so links cannot form a loop. Hidden files (a leading dot) and files without a sound
+    file's suffix are left out. A path that is not a folder stays as it is.
 
     Raises:
         ValueError: a folder without sound files.

@@ -1,4 +1,4 @@
-"""Samples of a sound file block by block, in flat memory, as many as there are, whatever its header says."""
+"""Read all samples of a sound file, whatever its header says, block by block in constant memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import tempfile
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -26,7 +26,7 @@ UNKNOWN_FRAMES = 1 << 60  # libsndfile has 2**63 - 1 where a header gives no len
 
 
 class _Sound(soundfile.SoundFile):
-    """Only ever read onwards.
+    """A sound file that is only read forwards.
 
     soundfile seeks after every read of a file in which it may seek. That takes time, spoils MP3 (by 2e-3 of full
     scale) and fails at the end of a FLAC file that was cut.
@@ -63,14 +63,13 @@ class SoundStream:
         size = check_regular(self.path)
         with ExitStack() as stack:
             try:
-                self._file: BinaryIO = stack.enter_context(open(self.path, "rb", buffering=0))
+                self._file = stack.enter_context(open(self.path, "rb", buffering=0))
                 self.layout = self._inspect(stack, size)
             except OSError as error:
                 raise (refused(self.path, error) if error.strerror else error) from None
-            stack.callback(self._close_link)
             self._links = list(self.layout.links)
-            self._sound: _Sound | None = None
-            self._open_link()
+            self._sound = self._open_link()
+            stack.callback(lambda: self._sound.close())  # the one that is open by then
             self.rate, self.n_chan, self.subtype = self._sound.samplerate, self._sound.channels, self._sound.subtype
             if not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
                 raise ValueError(
@@ -91,35 +90,33 @@ class SoundStream:
         with open(self._file.fileno(), "rb", closefd=False) as reader:
             return inspect(reader, self.path, size, n_claimed)
 
-    def _open_link(self) -> None:
-        """Open what comes next.
+    def _open_link(self) -> _Sound:
+        """Open what comes next in the chain.
 
         By the descriptor: of a file whose content it does not know libsndfile believes the name.
         """
         pieces = self._links.pop(0)
         self._pieces = None if pieces is None else Pieces(self._file, pieces)
         self._file.seek(0)
+        source: Any = self._pieces or self._file.fileno()  # soundfile's types know no file of our own
         try:
             with quiet() if self.layout.is_noisy else nullcontext():
-                self._sound = _Sound(self._pieces or self._file.fileno(), closefd=False)
+                sound = _Sound(source, closefd=False)
         except (soundfile.LibsndfileError, TypeError, RuntimeError, ValueError) as error:
             self._check_pieces()
             raise not_read(self.path, self.layout.head, _reason(error)) from None
-        self._left = self._sound.frames
-        known = self._left < UNKNOWN_FRAMES and self.n_stated is not None
-        self.n_stated = self.n_stated + self._left if known else None
-
-    def _close_link(self) -> None:
-        if self._sound is not None:
-            self._sound.close()
+        self._left = sound.frames
+        if self.n_stated is not None:
+            self.n_stated = self.n_stated + self._left if self._left < UNKNOWN_FRAMES else None
+        return sound
 
     def _next_link(self) -> bool:
         """Open the next recording of a chain that goes on alike; whether there is one."""
         if not self._links:
             return False
-        self._close_link()
+        self._sound.close()
         try:
-            self._open_link()
+            self._sound = self._open_link()
         except ValueError as error:
             self.problem = _reason(error).removeprefix(f"{printable(self.path)}: ")
             return False

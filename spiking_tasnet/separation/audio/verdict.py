@@ -1,4 +1,4 @@
-"""What a sound file that was read to its end lacks, and what else is odd about it, in plain sentences."""
+"""Judge a sound file that was read to its end: what is missing, and what else is odd, in plain sentences."""
 
 from __future__ import annotations
 
@@ -51,11 +51,12 @@ def _expected(stream: SoundStream) -> int | None:
     layout = stream.layout
     if layout.n_claimed is not None:
         return layout.n_claimed
-    if layout.length is not None and layout.length.is_short:
-        bytes_each = layout.length.present / max(1, stream.n_read)
+    length = layout.length
+    if length is not None and length.claimed is not None and length.is_short:
+        bytes_each = length.present / max(1, stream.n_read)
         if stream.subtype.startswith(PLAIN_KINDS):
             bytes_each = max(1, int(bytes_each))  # a part of a sample may be left over
-        return max(round(layout.length.claimed / bytes_each), stream.n_read + 1) if stream.n_read else None
+        return max(round(length.claimed / bytes_each), stream.n_read + 1) if stream.n_read else None
     if layout.mpeg is not None:
         frames = max(layout.mpeg.n_frames, (layout.mpeg.n_claimed or 0) - 1)
         least = frames * layout.mpeg.n_samples - MOST_TRIMMED

@@ -42,12 +42,12 @@ def active_level(samples: np.ndarray, sample_rate: int) -> float:
         raise ValueError(f"{sample_rate} Hz found, more than {2 * LOW_EDGE:g} Hz expected of speech; record it again")
     samples = np.asarray(samples, dtype=np.float64)
     padded = np.concatenate([samples, np.zeros(math.ceil(TAIL * sample_rate))])
-    speech = sosfilt(_band(sample_rate), padded)
+    speech = np.asarray(sosfilt(_band(sample_rate), padded))
     energy = float(speech @ speech)
     if not np.isfinite(energy):
         raise ValueError("NaN or infinite samples found; no active level is defined")
     decay = math.exp(-1 / sample_rate / TIME_CONSTANT)
-    envelope = lfilter([(1 - decay) ** 2], [1, -2 * decay, decay**2], np.abs(speech))
+    envelope = np.asarray(lfilter([(1 - decay) ** 2], [1, -2 * decay, decay**2], np.abs(speech)))
     power = envelope * envelope
     if not samples.any() or power.max() == 0:
         raise ValueError("silence found, speech expected; no active level is defined")
@@ -71,10 +71,10 @@ def _band(sample_rate: int) -> np.ndarray:
     ratio = 1 / math.cosh(math.acosh(inner) / ORDER)
     per_turn = math.pi / sample_rate
     edge = math.atan(ratio * math.tan(LOW_EDGE * per_turn)) / per_turn
-    sections = [cheby2(ORDER, STOP_DB, edge, "highpass", output="sos", fs=sample_rate)]
+    sections = [np.asarray(cheby2(ORDER, STOP_DB, edge, "highpass", output="sos", fs=sample_rate))]
     if sample_rate >= LOW_PASS_FROM:
         edge = math.atan(math.tan(HIGH_EDGE * per_turn) / ratio) / per_turn
-        sections.append(cheby2(ORDER, STOP_DB, edge, "lowpass", output="sos", fs=sample_rate))
+        sections.append(np.asarray(cheby2(ORDER, STOP_DB, edge, "lowpass", output="sos", fs=sample_rate)))
     return np.concatenate(sections)
 
 
@@ -98,7 +98,7 @@ def _crossing(levels_db: np.ndarray, excess_db: np.ndarray) -> float:
     """The level where its excess over threshold and margin rises through zero; the nearest one if it never does."""
     rises = np.flatnonzero((excess_db[:-1] < 0) & (excess_db[1:] >= 0))
     if not len(rises):
-        return levels_db[-1] if excess_db[-1] <= 0 else levels_db[0]
+        return float(levels_db[-1] if excess_db[-1] <= 0 else levels_db[0])
     before = rises[0]
     part = 1 / (1 - excess_db[before + 1] / excess_db[before])
-    return levels_db[before] + part * (levels_db[before + 1] - levels_db[before])
+    return float(levels_db[before] + part * (levels_db[before + 1] - levels_db[before]))

@@ -1,4 +1,4 @@
-"""What a corpus on disk holds against what is known of it: files and hours of each subset, MERL's own lists."""
+"""Compare a corpus on disk with its published counts: files and hours of each subset, and MERL's lists by checksum."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MERL_LISTS = {
 
 
 def readable_seconds(path: Path) -> float | None:
-    """Duration of a sound file by its header; None for one that has none, or that claims more than a second a byte."""
+    """Duration of a sound file by its header; None without a duration, or with more than one second per byte."""
     try:
         seconds = audio_seconds(path)
         return seconds if 0 < seconds <= path.stat().st_size else None
@@ -41,7 +41,7 @@ def is_merl_list(path: Path) -> bool:
 
 
 def report_list(path: Path, lines: Sequence[MixLine]) -> None:
-    """Say whether a list over WSJ0 is MERL's; lists over other corpora are nobody's but the user's."""
+    """Log whether a list over WSJ0 is MERL's; lists over other corpora are not checked."""
     if not _names_wsj0(name for line in lines for name in line.paths):
         return
     if is_merl_list(path):
@@ -55,9 +55,9 @@ def report_list(path: Path, lines: Sequence[MixLine]) -> None:
 
 
 def report_corpus(files: Mapping[str, Path], seconds: Callable[[Path], float | None] = readable_seconds) -> None:
-    """Count the files and hours of every subset that the lists name; warn where WSJ0 on disk is not as LDC93S6A.
+    """Count the files and hours of every subset that the lists name; warn if WSJ0 on disk differs from LDC93S6A.
 
-    What the lists do not name is never refused: files that cannot be read are counted in a warning.
+    Files that the lists do not name are never refused: those that cannot be read are counted in a warning.
 
     Args:
         files: listed name, `.../subset/talker/utterance.wav` -> file.

@@ -44,7 +44,7 @@ def read_genders(root: str | os.PathLike) -> dict[str, str]:
     """Read talker -> ``M`` or ``F`` from every table at most `DEPTH` folders below `root`.
 
     WSJ0 has two: spkrinfo.txt on the last disc, and wsj0-train-spkrinfo.txt, which the LDC left off the discs and
-    published beside them. Without a table the result is empty; one that cannot be read is warned of.
+    published beside them. Without a table the result is empty; a table that cannot be read gives a warning.
     """
     root, genders = Path(root), {}
     for depth in range(DEPTH + 1):
@@ -60,9 +60,9 @@ def read_genders(root: str | os.PathLike) -> dict[str, str]:
 def read_table(path: str | os.PathLike) -> dict[str, str]:
     """Read talker -> ``M`` or ``F``: lines of an id and, among the other columns, the gender.
 
-    Columns are parted by spaces, tabs, `|`, commas or `;`, and may stand in quotes; a line that begins with `;` is a
-    comment, and so is what follows one behind the gender; what is not such a line (headings, rules) is passed over. Ids
-    are folded to lower case.
+    Columns are separated by spaces, tabs, `|`, commas or `;`, and may be quoted. A line that begins with `;` is a
+    comment, and so is anything behind a `;` that follows the gender. Other lines (headings, rules) are ignored. Ids are
+    folded to lower case.
     """
     genders = {}
     for line in read_lines(path, strict=False):

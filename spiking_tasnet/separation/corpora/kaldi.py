@@ -1,4 +1,4 @@
-"""Kaldi data folders of mixtures: one line an utterance, sorted, `<utt-id> <value>`.
+"""Kaldi data folders of mixtures: tables with one line per utterance, sorted, `<utt-id> <value>`.
 
 wav.scp             the mixture
 spk1.scp spk2.scp   the sources
@@ -34,7 +34,7 @@ class Utterance:
         id: unique in its data folder.
         mixture: audio file, or the command that writes it.
         sources: the same of each talker; empty where a folder without references was asked for.
-        talkers: id of each talker, no two utterances sharing one where the folder does not tell.
+        talkers: id of each talker; if the folder does not give them, no two utterances share one.
         genders: ``M``, ``F`` or ``?`` of each talker.
         noise: audio file of what the mixture holds besides the talkers; None for nothing.
     """
@@ -80,8 +80,9 @@ def write_data_dir(folder: str | os.PathLike, utterances: Sequence[Utterance]) -
     _write(folder / "utt2genders", {utterance.id: " ".join(utterance.genders) for utterance in utterances})
     for place in range(len(utterances[0].sources)):
         _write(folder / f"spk{place + 1}.scp", {u.id: _named(u.sources[place], folder) for u in utterances})
-    if all(utterance.noise for utterance in utterances):
-        _write(folder / "noise1.scp", {utterance.id: _named(utterance.noise, folder) for utterance in utterances})
+    noise = {utterance.id: _named(utterance.noise, folder) for utterance in utterances if utterance.noise}
+    if len(noise) == len(utterances):
+        _write(folder / "noise1.scp", noise)
     else:
         (folder / "noise1.scp").unlink(missing_ok=True)
     _write(folder / "wav.scp", {utterance.id: _named(utterance.mixture, folder) for utterance in utterances})
@@ -160,7 +161,7 @@ def _check_same(folder: Path, mixtures: dict, table: dict, name: str) -> None:
 def _talkers(utterance: str, joined: str, n_src: int) -> tuple[str, ...]:
     """Split talkers joined by `_`; ids that hold `_` themselves are told apart where all have as many.
 
-    Talkers that cannot be told get names that no other utterance has: none of them is then taken for another's.
+    Talkers that are not given get names that occur in no other utterance, so that none is taken for another's.
     """
     words = joined.split("_") if joined else []
     if n_src and words and len(words) % n_src == 0:
@@ -185,8 +186,7 @@ def _named(source: Path | Pipe, folder: Path) -> str:
     """How an scp in `folder` names its audio."""
     if isinstance(source, Pipe):
         return str(source)
-    path, folder = os.path.abspath(source), os.path.abspath(folder)
-    around = Path(folder).parent
+    path, around = os.path.abspath(source), Path(os.path.abspath(folder)).parent
     beside = around != around.parent and Path(path).is_relative_to(around)
     return os.path.relpath(path, folder) if beside else path
 

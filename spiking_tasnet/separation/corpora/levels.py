@@ -1,4 +1,4 @@
-"""Active levels of utterances: published tables (`activlev_*.txt`) where there are any, else measured ones."""
+"""Active levels of utterances: from published tables (`activlev_*.txt`) if there are any, else measured."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def read_levels(folder: str | os.PathLike) -> dict[str, float]:
 
 
 def choose_levels(
-    wanted: Path | None, mix_lists: Path, files: Mapping[str, Path]
+    activlev: Path | None, mix_lists: Path, files: Mapping[str, Path]
 ) -> tuple[Path | None, dict[str, float]]:
     """The published levels to mix with.
 
     Args:
-        wanted: their folder; `MEASURE` for none; None for those in the folder of the lists, in a folder `activlev` in
+        activlev: their folder; `MEASURE` for none; None for those in the folder of the lists, in a folder `activlev` in
             it or in one beside it, where they name the utterances of the lists.
         mix_lists: folder of the lists.
         files: listed name -> file.
@@ -56,14 +56,14 @@ def choose_levels(
         Their folder, or None if levels are to be measured; the level of each utterance.
 
     Raises:
-        FileNotFoundError: `wanted` has none.
+        FileNotFoundError: `activlev` has none.
         ValueError: they lack listed utterances, or two of those have one name.
     """
     stems = {PurePosixPath(name).stem for name in files}
     beside = (mix_lists, mix_lists / "activlev", mix_lists.absolute().parent / "activlev")
-    for folder in beside if wanted is None else () if wanted == MEASURE else (wanted,):
-        levels = read_levels(folder) if wanted or _tables(folder) else {}
-        if wanted or not stems.isdisjoint(levels):
+    for folder in beside if activlev is None else () if activlev == MEASURE else (activlev,):
+        levels = read_levels(folder) if activlev or _tables(folder) else {}
+        if activlev or not stems.isdisjoint(levels):
             _check(folder, levels, files)
             logger.info("%s: published active levels taken; --activlev none would measure them", folder)
             return folder, levels

@@ -142,15 +142,14 @@ def mix_task(sample_rate: int, mode: str, task: Task) -> None:
     if with_noise:
         with reading(task.files[2]):
             signals.append(read_noise(task.files[2], max(map(len, signals))))
-    signals = fit_lengths(
-        [resample(signal * f, RATE, sample_rate) for signal, f in zip(signals, task.line.factors, strict=True)], mode
-    )
+    scaled = [signal * factor for signal, factor in zip(signals, task.line.factors, strict=True)]
+    fitted = fit_lengths([resample(signal, RATE, sample_rate) for signal in scaled], mode)
     try:
-        check_heard(signals[:2])
+        check_heard(fitted[:2])
     except ValueError as error:
         raise ValueError(f"{task.line.name}: {error}") from None
-    sums = [signals[:2].sum(axis=0), signals.sum(axis=0)] if with_noise else [signals.sum(axis=0)]
-    for path, samples in zip(task.outputs, [*signals, *sums], strict=True):
+    sums = [fitted[:2].sum(axis=0), fitted.sum(axis=0)] if with_noise else [fitted.sum(axis=0)]
+    for path, samples in zip(task.outputs, [*fitted, *sums], strict=True):
         write_audio(path, samples.clip(-1, 1), sample_rate)
 
 

@@ -1,4 +1,4 @@
-"""Find what a mixture list names in a corpus as it lies on disk: as named, on the LDC's discs, in any letter case."""
+"""Find the files that a mixture list names: as named, on the LDC's discs, in any letter case."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ class Corpus:
             FileNotFoundError: some are missing; the message counts them.
         """
         names = sorted(names)
-        files = {name: self.find(name) for name in names}
-        absent = [name for name in names if files[name] is None]
+        found = ((name, self.find(name)) for name in names)
+        files = {name: path for name, path in found if path is not None}
+        absent = [name for name in names if name not in files]
         if absent:
             raise FileNotFoundError(
                 f"{self.root}: {len(absent)} of {len(names)} files that the lists name are missing, the first is "
@@ -72,8 +73,8 @@ def utterances_below(folders: Iterable[Path]) -> list[Path]:
 def _files_below(root: Path) -> Iterator[Path]:
     """Every file below a folder, through links to folders too.
 
-    A key is made of two folder names and a file name, so a folder that is met again under the same two names tells
-    nothing new: what loops of links lead to is left alone, and other names of a folder still count.
+    A key is made of two folder names and a file name, so a folder that is met again under the same two names gives
+    nothing new. So loops of links end, and a folder under other names still counts.
     """
     due, seen = [(root, "", "")], set()
     while due:
@@ -95,7 +96,7 @@ def _files_below(root: Path) -> Iterator[Path]:
 
 
 def _entries(folder: str | os.PathLike) -> list[os.DirEntry]:
-    """What lies in a folder and is no hidden or system folder's, by name; nothing if it cannot be read."""
+    """The entries of a folder, sorted, without hidden and system ones; none if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             found = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in PASSED_OVER]
@@ -114,7 +115,7 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def _is_file(entry: os.DirEntry) -> bool:
-    """Whether an entry is a file whose content can be waited for, which a pipe or a socket is not."""
+    """Whether an entry is a regular file; pipes and sockets could block."""
     try:
         return entry.is_file()
     except OSError:

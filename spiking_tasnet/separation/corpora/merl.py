@@ -1,4 +1,4 @@
-"""WSJ0-2mix after MERL's procedure: its lists over WSJ0, or over any corpus that lists of that format name."""
+"""WSJ0-2mix by MERL's procedure: MERL's lists over WSJ0, or lists of that format over any corpus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MERL's mixture lists: `path gain path gain` a line, gains in dB."""
+"""MERL's mixture lists: lines of `path gain path gain`, gains in dB."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def read_list(path: str | os.PathLike, limit: int = 0) -> list[MixLine]:
 
 
 def finite_number(word: str) -> float | None:
-    """The number that a word is; None if it is none, infinite or NaN."""
+    """Parse a finite number; None for anything else, infinity and NaN included."""
     try:
         value = float(word)
     except ValueError:
@@ -102,8 +102,8 @@ def finite_number(word: str) -> float | None:
 
 def _parse(text: str, number: int, where: str) -> MixLine:
     words = text.split()
-    gains = [finite_number(word) for word in words[1::2]]
-    if len(words) < 4 or len(words) % 2 or None in gains:
+    gains = [gain for word in words[1::2] if (gain := finite_number(word)) is not None]
+    if len(words) < 4 or len(words) != 2 * len(gains):
         raise ValueError(f"{where} is {text.strip()!r}, `path gain path gain` expected")
     if max(map(abs, gains)) > LARGEST_GAIN:
         raise ValueError(f"{where} is {text.strip()!r}, gains from -{LARGEST_GAIN:g} to {LARGEST_GAIN:g} dB expected")

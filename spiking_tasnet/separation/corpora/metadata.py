@@ -1,4 +1,4 @@
-"""LibriMix's metadata: CSVs of a mixture a row, as published or as a spreadsheet saved them again."""
+"""LibriMix's metadata: CSVs with one mixture per row, as published or as a spreadsheet saved them."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Row:
 def read_metadata(path: Path, with_noise: bool = False, limit: int = 0) -> list[Row]:
     """Read one CSV of LibriMix.
 
-    Columns are known by their names, in any order, and may be parted by commas, `;` or tabs; then numbers may have a
-    decimal comma. Other columns are passed over.
+    Columns are found by name, in any order, and may be separated by commas, semicolons or tabs; with the latter two,
+    numbers may have a decimal comma. Other columns are ignored.
 
     Args:
         path: e.g. `libri2mix_dev-clean.csv`.

@@ -1,4 +1,4 @@
-"""One mixture after MERL's procedure (wsj0-mix): level, gain, length, sum, one peak gain for mixture and sources."""
+"""Mix one mixture by MERL's procedure (wsj0-mix): level, gain, length, sum, one peak gain for mixture and sources."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def resample(samples: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
     """Resample (n_samples,) with the Kaiser-windowed polyphase filter that Matlab's resample uses too.
 
     Raises:
-        ValueError: the target rate is the higher one; speech cannot be given back what it lacks.
+        ValueError: the target rate is higher; resampling cannot restore missing frequencies.
     """
     if rate < target_rate:
         raise ValueError(f"{rate} Hz found, at least {target_rate} Hz expected; ask for a lower --sample-rate")
@@ -63,7 +63,7 @@ def _decimate(samples: np.ndarray, factor: int) -> np.ndarray:
 @cache
 def _block_filters(factor: int) -> np.ndarray:
     """The filter's taps (n_inputs, BLOCK), each output's `factor` inputs further down."""
-    taps = firwin(2 * PERIODS * factor + 1, 1 / factor, window=("kaiser", BETA))
+    taps = firwin(2 * PERIODS * factor + 1, 1 / factor, window=("kaiser", BETA))  # pyright: ignore[reportArgumentType]
     filters = np.zeros(((BLOCK - 1) * factor + len(taps), BLOCK))
     for output in range(BLOCK):
         filters[output * factor :, output][: len(taps)] = taps

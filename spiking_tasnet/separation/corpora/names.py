@@ -1,4 +1,4 @@
-"""Names out of lists and tables of others, checked before they become files and ids."""
+"""Check names from users' lists and tables before they become file names and ids."""
 
 from __future__ import annotations
 

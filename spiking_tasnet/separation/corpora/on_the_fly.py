@@ -1,7 +1,7 @@
-"""Training mixtures made when they are needed: talkers, utterances, levels, speed, pauses and noise drawn per item.
+"""Training mixtures made on the fly: talkers, utterances, levels, speed, pauses and noise are drawn for each item.
 
-Every item is a function of seed, epoch and index alone, so a run that is interrupted goes on with the same mixtures,
-whatever the number of loader processes.
+Every item is a function of seed, epoch and index alone, so an interrupted run continues with the same mixtures,
+for any number of loader processes.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class MixedOnTheFly(Dataset):
 
     @property
     def talkers(self) -> set[str]:
-        """Who is heard."""
+        """All talkers."""
         return set(self.by_talker)
 
     @property
@@ -153,9 +153,11 @@ class MixedOnTheFly(Dataset):
 
     def _noise(self, random: np.random.Generator) -> np.ndarray:
         """A piece of noise, repeated where it is short, at a random level below the talkers' mean level."""
-        clip = self.noise.clips[int(random.integers(len(self.noise.clips)))]
+        noise = self.noise
+        assert noise is not None  # `__getitem__` asks for noise only where there is some
+        clip = noise.clips[int(random.integers(len(noise.clips)))]
         offset = int(random.integers(max(1, clip.n_samples - self.n_samples + 1)))
-        piece = np.resize(self.noise.read(clip, offset, self.n_samples), self.n_samples)
+        piece = np.resize(noise.read(clip, offset, self.n_samples), self.n_samples)
         power = float(np.mean(np.square(piece, dtype=np.float64)))
         snr = random.uniform(self.config.noise_snr_low, self.config.noise_snr_high)
         return piece * np.float32(10 ** (-snr / 20) / np.sqrt(max(power, 1e-12)))

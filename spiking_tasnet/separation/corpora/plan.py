@@ -13,6 +13,7 @@ from typing import Any
 
 from spiking_tasnet.files import read_json, remove_leftovers, write_json
 from spiking_tasnet.lock import held
+from spiking_tasnet.parameters import differing
 from spiking_tasnet.separation.corpora.census import readable_seconds
 from spiking_tasnet.separation.corpora.kaldi import Utterance, write_data_dir
 from spiking_tasnet.separation.corpora.unmixed import Unmixed, attempt, refuse
@@ -23,7 +24,7 @@ SPARE_BYTES = 100e6  # left free on the disk
 HEADER_BYTES = 44  # of a WAV file
 FILE_OVERHEAD = HEADER_BYTES + 4096  # bytes a file takes besides its samples: header, half a block, folder entry
 READ_AGAIN = 32  # talkers' files that a process may keep: `build` lets the tasks that share one follow each other
-CORE_SECONDS = 1.0  # of work an hour of audio written, disk included; see benchmarks/README.md
+CORE_SECONDS = 1.0  # of work per hour of audio written, disk included; see benchmarks/README.md
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Task:
     """One mixture to make.
 
     Attributes:
-        line: what the list says of it.
+        line: its entry in the list.
         files: its talkers' audio on disk, then that of the noise where there is some.
         utterance: its name, the files to write, its talkers.
         where: the line that names it, e.g. `mix_2_spk_tr.txt: line 3`.
@@ -53,7 +54,8 @@ class Task:
     def outputs(self) -> tuple[Path, ...]:
         """All files to write; the mixture comes last."""
         noise = (self.utterance.noise,) if self.utterance.noise else ()
-        return (*self.utterance.sources, *noise, *self.extras, self.utterance.mixture)
+        named = (*self.utterance.sources, *noise, *self.extras, self.utterance.mixture)
+        return tuple(path for path in named if isinstance(path, Path))  # a plan names no commands
 
     @property
     def is_done(self) -> bool:
@@ -66,9 +68,9 @@ class Plan:
     """What stage 0 makes.
 
     Attributes:
-        data_dir: gets the Kaldi folders, one a subset.
+        data_dir: gets the Kaldi folders, one per subset.
         audio_dir: gets the audio.
-        sources: what the audio is made from; kept beside it, with rate and mode, so that two kinds never mingle.
+        sources: what the audio is made from; kept beside it, with rate and mode, so that two kinds are never mixed up.
         sample_rate: Hz.
         mode: ``min`` or ``max``.
         subsets: tasks by subset, in the order of the lists.
@@ -148,11 +150,11 @@ def is_whole(path: Path) -> bool:
 def _check_settings(plan: Plan) -> None:
     """Keep mixtures of different settings apart: their names are the same."""
     path, settings = plan.audio_dir / "mixed_from.json", plan.settings
-    if path.exists() and (found := read_json(path)) != settings:
-        found = found if isinstance(found, dict) else {}
-        differs = next(key for key in {**settings, **found} if found.get(key) != settings.get(key))
+    found = read_json(path) if path.exists() else settings
+    if differs := differing(found if isinstance(found, dict) else {}, settings):
+        key, there, here = differs[0]
         raise ValueError(
-            f"{plan.audio_dir}: mixtures of {differs} {found.get(differs)} found, {settings.get(differs)} expected; "
+            f"{plan.audio_dir}: mixtures of {key} {there} found, {here} expected; "
             "remove that folder or give another data folder"
         )
     remove_leftovers(plan.audio_dir)

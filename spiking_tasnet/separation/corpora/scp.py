@@ -1,9 +1,8 @@
-"""Tables of a Kaldi data folder: `<utt-id> <value>` a line; in an scp the value is a path or a command.
+"""Tables of a Kaldi data folder: lines of `<utt-id> <value>`; in an scp the value is a path or a command.
 
 A relative path starts at the folder of its scp, else at the current folder (as Kaldi reads it), else at a folder above
 the scp's (ESPnet's `dump/raw/tt/wav.scp` names files from the recipe's folder). The first path of a table decides for
-all. Absolute paths that were written before the folder was moved or copied are read where they lie now; a warning says
-so.
+all. Absolute paths from before the folder was moved or copied are read at their new place, with a warning.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def check_id(utterance: str) -> None:
 
 
 def read_table(path: Path, remedy: str = "run stage 0 again, or mend it") -> dict[str, str]:
-    """Read a table in its order; blank lines, tabs, CRLF and a byte-order mark do no harm.
+    """Read a table in its order; blank lines, tabs, CRLF and a byte-order mark are accepted.
 
     Raises:
         FileNotFoundError: there is no such file.

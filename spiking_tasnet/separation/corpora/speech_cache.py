@@ -1,4 +1,4 @@
-"""Training speech decoded once: 16-bit samples of every utterance one after the other, mapped into memory.
+"""Training speech, decoded once: the 16-bit samples of all utterances in one memory-mapped file.
 
 A folder holds `speech.i16` (little-endian int16, full scale 32768) and `speech.tsv`, one line per utterance: path,
 talker, first sample, number of samples, active level as a mean square amplitude (ITU-T P.56). The table is written
@@ -90,14 +90,14 @@ class SpeechCache:
 
     @property
     def hours(self) -> float:
-        """How much there is."""
+        """Duration of all clips."""
         return sum(clip.n_samples for clip in self.clips) / self.sample_rate / 3600
 
 
 def write_cache(
     folder: Path, files: Sequence[tuple[Path, str]], sample_rate: int, jobs: int | None = None, what: str = "speech"
 ) -> None:
-    """Decode, resample and measure every file; what cannot be used is counted and named in a warning.
+    """Decode, resample and measure every file; a warning counts and names those that cannot be used.
 
     Args:
         folder: gets the cache.

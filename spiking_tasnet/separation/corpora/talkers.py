@@ -1,7 +1,7 @@
-"""Stage 0 from a folder of talkers: who is heard in training, dev and test, lists, and the cache of training speech.
+"""Stage 0 from a folder of talkers: split them into training, dev and test, draw lists, cache the training speech.
 
 Training needs no mixture files: `on_the_fly` mixes from the cache. Dev and test are lists in MERL's format, mixed to
-files as those of every other corpus.
+files as for every other corpus.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SPEECH = READ - {".wv2"}  # the far microphone of WSJ0, beside the near one
 
 @dataclass(frozen=True)
 class TalkersSpec:
-    """What to make.
+    """What to make of a folder of talkers.
 
     Attributes:
         talkers: a folder of single-talker recordings, one folder per talker. With `mix_2_spk_cv.txt` and
@@ -168,7 +168,7 @@ def find_speech(folder: Path) -> list[Speech]:
 
 
 def training_speech(speech: Sequence[Speech], lists: Path) -> list[Speech]:
-    """What neither the dev nor the test list names, and no talker of the test list; all, where there are no lists."""
+    """The files that neither list names and no test talker speaks; all files if there are no lists."""
     dev, test = (_named(lists / f"mix_2_spk_{subset}.txt") for subset in HELD_OUT)
     unseen = {item.talker for item in speech if item.path in test} | {Path(path).parent.name for path in test}
     return [item for item in speech if item.path not in dev | test and item.talker not in unseen]
@@ -218,7 +218,7 @@ def _draw_lines(pool: dict[str, list[str]], count: int, random: np.random.Genera
             return
         one, two = (talkers[index] for index in random.choice(len(talkers), 2, replace=False))
         pair = tuple(str(random.choice(pool[talker])) for talker in (one, two))
-        stems = tuple(Path(path).stem for path in pair)
+        stems = Path(pair[0]).stem, Path(pair[1]).stem
         if stems in taken:  # MERL names a mixture by the stems of its files
             continue
         taken.add(stems)

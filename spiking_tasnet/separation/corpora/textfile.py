@@ -1,4 +1,4 @@
-"""Text files of others as they come: with a byte-order mark, in UTF-16, with the line ends of any system."""
+"""Read text files from any system: with a byte-order mark, in UTF-16, with any line ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mixtures that could not be made: the others are made, and one error names all lines to mend."""
+"""Mixtures that cannot be made: the others are made, and one error names all lines to mend."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Unmixed:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Name a recording in whatever keeps it from being used.
+    """Name the recording in any error that its reading raises.
 
     Raises:
         ValueError: with what the block raised as ValueError, OSError or MemoryError.
@@ -42,7 +42,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def attempt(make: Callable[[Any], None], task: Any) -> Unmixed | None:
-    """Make one mixture; what is wrong with its audio is returned, what is wrong with the disk is raised."""
+    """Make one mixture. Faults of its audio are returned, faults of the disk are raised."""
     try:
         make(task)
     except ValueError as error:

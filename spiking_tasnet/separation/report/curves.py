@@ -38,7 +38,7 @@ def draw_curves(history: Sequence[Epoch], stages: Sequence[dict[str, Any]] = ())
     dev = [-epoch.val_loss for epoch in history]
     axes.plot(epochs, dev, color=curves.DEV_COLOUR, linewidth=1.8, marker="o", markersize=2.6, label="dev set")
     converted = {stage["ptl_stage"]: stage.get("val_loss_converted") for stage in stages}
-    marks = [(first, -converted[n]) for n, first, _ in spans if n > 0 and converted.get(n) is not None]
+    marks = [(first, -loss) for n, first, _ in spans if n > 0 and (loss := converted.get(n)) is not None]
     curves.mark_conversions(axes, marks, "dev set, right after conversion")
     figure.legend(loc="outside lower center", ncol=3, frameon=False, fontsize=8)
     return figure

@@ -1,4 +1,4 @@
-"""Separated audio of any system, as it lies in a folder, brought to the length of its mixture."""
+"""Find and read the separated audio of any system, and bring it to the length of its mixture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REMEDY = "run stage 3 (separate) again"
 
 
 class Estimates:
-    """Where the separated sources of a data folder's mixtures lie.
+    """The files of the separated sources of a data folder's mixtures.
 
     Known are `s1/<utt>.wav`, which stage 3 writes, and the other `LAYOUTS` and `SUFFIXES`; `spk1.scp`, `spk2.scp`, as
     ESPnet writes them. The first of them that has most of the files is taken for all.
@@ -38,7 +38,8 @@ class Estimates:
     """
 
     def __init__(self, folder: str | os.PathLike, utterances: Sequence[Utterance], allow_pipes: bool = False):
-        self.folder, self.paths = Path(folder), {}
+        self.folder = Path(folder)
+        self.paths: dict[str, Sequence[Path | Pipe]] = {}
         if (self.folder / "spk1.scp").is_file():
             self._from_tables(utterances, allow_pipes)
         else:
@@ -58,7 +59,8 @@ class Estimates:
     def _from_names(self, utterances: Sequence[Utterance]) -> None:
         there = _files(self.folder)
         total = sum(len(utterance.sources) for utterance in utterances)
-        best, fewest = None, total + 1
+        best: dict[str, list[str]] = {}
+        fewest, first = total + 1, ""
         for pattern in (layout + suffix for suffix in SUFFIXES for layout in LAYOUTS):
             names = {utterance.id: _names(pattern, utterance) for utterance in utterances}
             missing = [name for some in names.values() for name in some if name not in there]
@@ -81,7 +83,7 @@ def read_estimates(paths: Sequence[Path | Pipe], n_samples: int, sample_rate: in
     is taken if all are alike.
 
     Args:
-        paths: one a source.
+        paths: one per source.
         n_samples: of the mixture.
         sample_rate: of the mixture, Hz.
 

@@ -1,8 +1,8 @@
-"""PESQ of recordings of any length: P.862's code takes about fifty utterances and does not check.
+"""PESQ of recordings of any length: P.862's reference code holds about fifty utterances and does not check.
 
 Its tables have room for 50 utterances, that is stretches of speech of 0.2 s or more between pauses of 0.2 s or more.
 Further ones overwrite other tables: the score is then another number, or the process dies (seen from 20.8 s on, where
-pauses are many). No speech of `LONGEST` seconds holds so many, and nothing longer is given to it.
+pauses are many). Speech of `LONGEST` seconds cannot hold so many, and nothing longer is given to it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 # An utterance of P.862 has at least 50 windows of 4 ms, the pause before the next at least 47: 50 need 19.2 s.
 LONGEST = 19.0  # seconds given to P.862 at once
-USUAL = 16.0  # seconds a piece is at most before its ends are moved to a pause; P.862 weights 16 s evenly
+USUAL = 16.0  # longest piece in seconds before its ends move to a pause; P.862 weights 16 s evenly
 REACH = (LONGEST - USUAL) / 2  # seconds that an end is moved at most
 QUIET = 0.1  # seconds over which the level is averaged to find a pause
 

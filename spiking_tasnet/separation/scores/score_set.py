@@ -1,4 +1,4 @@
-"""Score a folder of separations against a Kaldi data folder, on all cores, one CSV line a mixture (stage 4).
+"""Stage 4: score a folder of separations against a Kaldi data folder, on all cores, one CSV line per mixture.
 
 A mixture that cannot be scored has empty cells and does not stop the others; rows are kept as they are made.
 """
@@ -28,6 +28,7 @@ from spiking_tasnet.separation.scores.rows import SCORES, ScoreRow
 logger = logging.getLogger(__name__)
 SHOWN = 3  # mixtures named in a warning
 Source = Path | Pipe
+Item = tuple[Utterance, Sequence[Source] | None]  # a mixture and its estimates
 
 
 def read_sources(utterance: Utterance) -> tuple[np.ndarray, np.ndarray, int]:
@@ -89,7 +90,7 @@ def score_set(
         data_dir: Kaldi data folder.
         est_dir: folder of estimates, see `Estimates`; None scores the mixture itself.
         metrics: some of `METRICS`.
-        jobs: processes; None for one a core.
+        jobs: processes; None for one per core.
         keep: a file that keeps the rows as they are made. A later call takes from it the rows of the same metrics whose
             audio files are the same (path, size, time of change), and makes only the others.
         allow_pipes: run the commands of an scp.
@@ -101,7 +102,9 @@ def score_set(
     check_metrics(metrics)
     utterances = read_data_dir(data_dir, allow_pipes)
     estimates = None if est_dir is None else Estimates(est_dir, utterances, allow_pipes).paths
-    items = [(utterance, None if estimates is None else estimates[utterance.id]) for utterance in utterances]
+    items: list[Item] = [
+        (utterance, None if estimates is None else estimates[utterance.id]) for utterance in utterances
+    ]
     _check_rate(utterances[0], metrics)
     settings = {"metrics": columns(metrics), "version": __version__}
     with nullcontext() if keep is None else journal(Path(keep), settings) as kept:
@@ -118,12 +121,12 @@ def score_set(
 
 
 def lost_mixtures(rows: Iterable[ScoreRow]) -> dict[str, str]:
-    """Mixtures at which a process died or ran out of memory: what to say of each."""
+    """Mixtures at which a process died or ran out of memory, each with the reason."""
     return {row.utt: row.problem for row in rows if row.lost}
 
 
 def _score_items(
-    items: list[tuple[Utterance, Sequence[Source] | None]],
+    items: list[Item],
     metrics: Sequence[str],
     jobs: int | None,
     kept: Journal | None,
@@ -154,7 +157,7 @@ def _score_items(
     return [rows[index] for index in range(len(items))]
 
 
-def _score_item(item: tuple[Utterance, Sequence[Source] | None], metrics: Sequence[str]) -> ScoreRow:
+def _score_item(item: Item, metrics: Sequence[str]) -> ScoreRow:
     try:
         return score_utterance(*item, metrics)
     except (OSError, ValueError) as error:
@@ -172,7 +175,7 @@ def _flat(row: ScoreRow) -> dict[str, Any]:
 
 
 def _fingerprints(utterance: Utterance, paths: Sequence[Source] | None) -> list[Any]:
-    """What tells that a row must be made again."""
+    """Identify the state of all audio that a row depends on."""
     files = [utterance.mixture, *utterance.sources, *(paths or ())]
     return [str(file) if isinstance(file, Pipe) else fingerprint(file) for file in files]
 

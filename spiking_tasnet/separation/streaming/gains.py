@@ -1,4 +1,4 @@
-"""The free level of the network's sources, fitted to the mixture."""
+"""Fit the network's sources, whose level is free, to the mixture."""
 
 from __future__ import annotations
 

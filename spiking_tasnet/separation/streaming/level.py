@@ -1,4 +1,4 @@
-"""The level of a recording brought to that of the training mixtures."""
+"""Bring a recording to the level of the training mixtures."""
 
 from __future__ import annotations
 

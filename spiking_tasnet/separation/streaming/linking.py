@@ -1,4 +1,4 @@
-"""The same talker on the same row, across pauses that are longer than the network's memory."""
+"""Keep each talker on the same row across pauses that are longer than the network's memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spiking_tasnet.separation.streaming.voice import Voice, likeness, voices
 FRAME_SECONDS = 0.05
 PAUSE_SECONDS = 1.0  # nobody speaks for as long: the order of the sources may be another one afterwards
 PAUSE_DB = -20.0  # a frame is quiet below this, against the level of the speech so far
-FORGET_DB = 0.2  # a second, by which the level of the speech so far falls
+FORGET_DB = 0.2  # per second, by which the level of the speech so far falls
 LEAD_SECONDS = 0.25  # of a pause that belongs to what follows
 PIECE_SECONDS = 20  # heard, at most, before the voices are compared
 FEWEST_FRAMES = 50  # of 10 ms, of each voice: fewer say nothing
@@ -30,10 +30,10 @@ class Link:
     Attributes:
         time_s: where the second side begins, a quarter of a second before its speech, seconds.
         kind: ``pause``.
-        margin: by how much the order chosen is liked better than the next, 0 to 1; negative if the network's own order
-            was kept against a faint advantage of another.
-        uncertain: whether the voices hardly say which is which.
-        swapped: whether the order is another one than the network's.
+        margin: by how much the chosen order fits better than the next, 0 to 1; negative if the network's own order was
+            kept against a slight advantage of another.
+        uncertain: whether the voices hardly differ.
+        swapped: whether the order differs from the network's.
     """
 
     time_s: float
@@ -50,8 +50,8 @@ class Link:
 class Linker:
     """Cuts the recording in its common pauses and orders the sources of each stretch by voice.
 
-    Within a stretch the network itself keeps its order: each output sample is a matter of the receptive field around
-    it, which overlaps with the next one's. Across a pause longer than that nothing links the two sides but the voices.
+    Within a stretch the network itself keeps its order: each output sample depends on the receptive field around it,
+    which overlaps with the next one's. Across a longer pause, only the voices link the two sides.
 
     Args:
         sample_rate: Hz.
@@ -135,7 +135,7 @@ class Linker:
         best, margin = own, 0.0
         if speaks and self._known is not None and self.n_src > 1:
             scores = {order: likeness(self._known, heard, order) for order in itertools.permutations(own)}
-            best = max(scores, key=scores.get)
+            best = max(scores, key=lambda order: scores[order])
             if scores[best] - scores[own] < 2 * SWAP_MARGIN:
                 best = own
             margin = (scores.pop(best) - max(scores.values())) / 2

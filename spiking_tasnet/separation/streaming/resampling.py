@@ -1,4 +1,4 @@
-"""Change of sample rate, block by block, without delay and at a bounded cost for any two rates."""
+"""Change the sample rate block by block, without delay and at a bounded cost for any two rates."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Resampler:
 
     def push(self, rows: np.ndarray) -> np.ndarray:
         """(n_rows, n_samples) -> (n_rows, as many as are ready)."""
-        return rows if self._stream is None else self._resample(rows, last=False)
+        return rows if self._stream is None else self._resample(self._stream, rows, last=False)
 
     def finish(self) -> np.ndarray:
         """The rest, (n_rows, n_samples)."""
         rest = np.zeros((self.n_rows, 0), np.float32)
         if self._stream is not None:
-            rest, self._stream = self._resample(rest, last=True), None
+            rest, self._stream = self._resample(self._stream, rest, last=True), None
         return rest
 
-    def _resample(self, rows: np.ndarray, last: bool) -> np.ndarray:
+    def _resample(self, stream: soxr.ResampleStream, rows: np.ndarray, last: bool) -> np.ndarray:
         frames = np.ascontiguousarray(rows.T if self.n_rows > 1 else rows[0], dtype=np.float32)
-        return self._stream.resample_chunk(frames, last=last).reshape(-1, self.n_rows).T
+        return stream.resample_chunk(frames, last=last).reshape(-1, self.n_rows).T

@@ -1,4 +1,4 @@
-"""Offset and rumble below some 20 Hz, which no training mixture has, removed before the network."""
+"""Remove offset and rumble below about 20 Hz, which no training mixture has, before the network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RumbleFilter:
 
     def __init__(self, sample_rate: int):
         self.reach = max(1, round(SECONDS * sample_rate / 2))  # samples on either side that an output reads
-        self.taps = firwin(2 * self.reach + 1, CUTOFF, window="hann", fs=sample_rate)[None]
+        self.taps = np.asarray(firwin(2 * self.reach + 1, CUTOFF, window="hann", fs=sample_rate))[None]
         self._begun, self._beginning, self._behind = False, Fifo(1), np.zeros((1, 0))
 
     def push(self, rows: np.ndarray) -> np.ndarray:

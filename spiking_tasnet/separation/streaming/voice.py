@@ -1,4 +1,4 @@
-"""What a voice sounds like: a few numbers by which two talkers are told apart, from their separated speech."""
+"""Describe a voice by a few numbers that distinguish two talkers, from their separated speech."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def voices(est_sources: np.ndarray, sample_rate: int) -> list[Voice]:
         dominant = active & (own > others * 10 ** (DOMINANT_DB / 10))
         frames = dominant if dominant.sum() >= FEWEST_FRAMES else active
         logarithm = np.log(mel + 1e-4 * mel.mean() + 1e-30)[:, frames]
-        cepstra = dct(logarithm, norm="ortho", axis=0)[1 : N_CEPSTRA + 1]
+        cepstra = np.asarray(dct(logarithm, norm="ortho", axis=0))[1 : N_CEPSTRA + 1]
         pitches = _pitches(source, sample_rate, np.flatnonzero(frames))
         log_f0 = float(np.median(np.log2(pitches))) if len(pitches) else 0.0
         count = int(frames.sum())
@@ -71,7 +71,7 @@ def voices(est_sources: np.ndarray, sample_rate: int) -> list[Voice]:
 
 
 def likeness(known: list[Voice], heard: list[Voice], permutation: tuple[int, ...]) -> float:
-    """How well `heard`, in the order of `permutation`, fits `known`: -1 to 1, of two talkers a cosine.
+    """How well `heard`, in the order of `permutation`, fits `known`: -1 to 1; for two talkers it is a cosine.
 
     Talkers in one recording share room and microphone, so what counts is how they differ from each other.
     """
