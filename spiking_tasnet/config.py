@@ -93,7 +93,7 @@ def build(kind: type, data: Any, where: str) -> Any:
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return build(kind, value, where)
     if isinstance(kind, types.UnionType):
         if value is None:
