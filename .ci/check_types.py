@@ -26,7 +26,6 @@ PACKAGE = "spiking_tasnet"
 ALLOWED = {
     ".": 3,
     "ptl": 21,
-    "separation": 25,
     "snn": 129,
 }
 
