@@ -18,7 +18,6 @@ from spiking_tasnet.yaml_base import base_of, with_bases
 from spiking_tasnet.yaml_file import parse_yaml, read_yaml
 
 T = TypeVar("T")
-SPEED_ONLY = ("data.num_workers", "ptl.cache_mib")  # settings that change no result
 LARGEST = 2**32 - 1  # of whole numbers: what NumPy takes as a seed
 
 
@@ -93,7 +92,7 @@ def build(kind: type, data: Any, where: str) -> Any:
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return build(kind, value, where)
     if isinstance(kind, types.UnionType):
         if value is None:

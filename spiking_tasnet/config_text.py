@@ -31,7 +31,7 @@ def _lines(settings: Any, indent: str, explained: dict[type, str]) -> list[str]:
         value = getattr(settings, item.name)
         if item.name not in meanings:
             raise ValueError(f"{type(settings).__name__}.{item.name}: not explained in the docstring of its class")
-        if not dataclasses.is_dataclass(value):
+        if not dataclasses.is_dataclass(value) or isinstance(value, type):
             lines += [*_comment(meanings[item.name], indent), f"{indent}{_one_line({item.name: value})}"]
         elif type(value) in explained:  # two sections of one kind: the first one says what the keys mean
             inner = yaml.safe_dump(dataclasses.asdict(value), sort_keys=False, width=10**6)

@@ -31,7 +31,7 @@ ADVICE = {
 
 def write_error(path: str | os.PathLike, error: Exception) -> OSError:
     """What to raise when `path` could not be written: one line with advice by the cause."""
-    number = getattr(error, "errno", None)
+    number = getattr(error, "errno", None) or 0
     # libsndfile and torch pass on no errno.
     advice = ADVICE.get(number) or f"{getattr(error, 'strerror', None) or error}; is the disk full?"
     return OSError(f"{printable(path)}: cannot be written: {' '.join(advice.split())}")

@@ -28,6 +28,7 @@ COMMANDS = {
     "score": ("score", "score a folder of separations against a Kaldi data folder"),
     "report": ("report", "write RESULTS.md, results.json, the learning curves and the listening page"),
     "separate": ("separate", "separate your own recordings"),
+    "stream": ("stream", "separate what a microphone or a pipe gives while it comes"),
     "export": ("export", "write a converted separator to one file for the C runtime"),
     "vision-data": ("vision_data", "bring MNIST, CIFAR-10 or an ImageNet-like folder into one form"),
     "vision-train": ("vision_train", "train or convert an image network by one of the methods"),

@@ -47,7 +47,7 @@ class FrozenCache:
             layer.bypass = None
         self._layers, self._kept, self.used = [], {}, 0
 
-    def _first(self, layer: ConvertibleLayer, x: Tensor | Spikes) -> Spikes:
+    def _first(self, layer: ConvertibleLayer, x: Tensor | Spikes) -> Tensor | Spikes:
         if torch.is_grad_enabled() and isinstance(x, Tensor) and x.requires_grad:
             raise ValueError("a gradient is wanted through frozen layers that are passed by: set ptl.cache_mib to 0")
         self._keys = [hashlib.blake2b(item.tobytes(), digest_size=16).digest() for item in _rows(x)]
@@ -55,16 +55,17 @@ class FrozenCache:
         if len(missing) < len(self._keys):
             if not missing:
                 return self._leave(layer, _nothing(layer, x.device))
-            x = x[torch.tensor(missing, device=x.device)]
+            x = _items(x, torch.tensor(missing, device=x.device))
         return self._leave(layer, layer.run_role(x))
 
-    def _later(self, layer: ConvertibleLayer, x: Spikes) -> Spikes:
+    def _later(self, layer: ConvertibleLayer, x: Tensor | Spikes) -> Tensor | Spikes:
         return self._leave(layer, x if x.shape[0] == 0 else layer.run_role(x))
 
-    def _leave(self, layer: ConvertibleLayer, fired: Spikes) -> Spikes:
+    def _leave(self, layer: ConvertibleLayer, fired: Tensor | Spikes) -> Tensor | Spikes:
         """Behind the last frozen layer: keep what is new, put the batch together again."""
         if layer is not self._layers[-1]:
             return fired
+        assert isinstance(fired, Spikes)  # a readout is never below the layer of a stage
         fresh = dict(zip([key for key in self._keys if key not in self._kept], fired.code, strict=True))
         rows = [fresh[key] if key in fresh else self._kept[key].to(fired.device) for key in self._keys]
         for key, words in fresh.items():
@@ -73,6 +74,11 @@ class FrozenCache:
                 self._kept[key] = words.detach().to("cpu", copy=True, memory_format=torch.preserve_format)
                 self.used += words.numel() * words.element_size()
         return Spikes(None, torch.stack(rows), layer.spike_amplitude, layer.num_steps)
+
+
+def _items(x: Tensor | Spikes, index: Tensor) -> Tensor | Spikes:
+    """The items of a batch that `index` names."""
+    return Spikes(None, x.code[index], x.threshold, x.num_steps) if isinstance(x, Spikes) else x[index]
 
 
 def _rows(x: Tensor | Spikes) -> list:

@@ -132,7 +132,7 @@ def unpack_separator(contents: bytes) -> Stn:
     if checksum != zlib.crc32(contents[FIXED.size - 8 :]):
         raise ValueError("its checksum is wrong, so it was altered or damaged; copy it again")
     *numbers, bits, eps, v_init, fraction_bits = HEADER.unpack_from(contents, FIXED.size)
-    sizes = dict(zip(SIZES, numbers, strict=True))
+    sizes: dict[str, int] = dict(zip(SIZES, numbers, strict=True))
     flags = {name: bool(bits >> place & 1) for place, name in enumerate(FLAGS)}
     if fraction_bits != FRACTION_BITS or bits >> len(FLAGS) or not all(1 <= value <= 192_000 for value in numbers):
         raise ValueError("it holds a value that no export writes; export it again")

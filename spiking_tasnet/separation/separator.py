@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from spiking_tasnet.models import SHIPPED
+from spiking_tasnet.runtime.stn import pack_separator
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.separation.packed import load_network
 from spiking_tasnet.separation.streaming.fifo import joined
@@ -15,6 +16,7 @@ from spiking_tasnet.separation.streaming.stream import SeparationStream, check_s
 from spiking_tasnet.snn import keep_synapses
 
 SYSTEMS = {False: "snn", True: "ann"}
+BACKENDS = ("torch", "c")
 SEGMENTS = (0.1, 600.0)  # seconds, fewest and most
 RATES = (1000, 1_000_000)  # Hz
 
@@ -25,9 +27,12 @@ class Separator:
     Args:
         network: analog or spiking.
         segment: seconds that one run of the network gives. It costs memory and changes nothing in the result.
+        backend: ``torch``, or ``c`` for the runtime in C, which runs a spiking network frame by frame, on one
+            thread and without windows.
 
     Raises:
-        ValueError: `segment` is no sensible number.
+        OSError: the runtime in C cannot be built here.
+        ValueError: `segment` is no sensible number, or a network that the runtime in C cannot run.
 
     Example:
         >>> from spiking_tasnet.separation.config import ModelConfig
@@ -36,20 +41,26 @@ class Separator:
         (2, 44100)
     """
 
-    def __init__(self, network: TasNet, segment: float = 16.0):
+    def __init__(self, network: TasNet, segment: float = 16.0, backend: str = "torch"):
         self.network, self.sample_rate = network.eval(), network.config.sample_rate
         keep_synapses(self.network)  # which is used here and not trained
         check_segment(segment)
+        if backend not in BACKENDS:
+            raise ValueError(f"backend {backend!r} found, one of {', '.join(BACKENDS)} expected")
+        self._model = pack_separator(network) if backend == "c" else None
         self.segment = round(segment * self.sample_rate)
 
     @classmethod
-    def load(cls, path: str | Path | None = None, ann: bool = False, segment: float = 16.0) -> Separator:
+    def load(
+        cls, path: str | Path | None = None, ann: bool = False, segment: float = 16.0, backend: str = "torch"
+    ) -> Separator:
         """Load an experiment folder, its `snn` or `ann` folder, or a model file.
 
         Args:
             path: exp/<name>, exp/<name>/snn, a model.pt or a packed file; None for `default_model`.
             ann: take the analog network; the spiking one otherwise.
             segment: as the class.
+            backend: as the class.
 
         Raises:
             FileNotFoundError, ValueError: no model there, or of the other kind.
@@ -62,14 +73,14 @@ class Separator:
             found, wanted = ("a spiking", "the analog") if ann else ("an analog", "the spiking")
             advice = "leave --ann out" if ann else "add --ann, or convert it (stage 2)"
             raise ValueError(f"{path}: {found} network found, {wanted} one expected; {advice}")
-        return cls(network, segment)
+        return cls(network, segment, backend)
 
     def stream(self, rate: int, count_cost: bool = False) -> SeparationStream:
         """Begin a recording that comes in blocks.
 
         Args:
             rate: its sample rate, Hz.
-            count_cost: count operations and spikes of one window.
+            count_cost: count operations and spikes of one window; not of the backend ``c``.
 
         Returns:
             What takes blocks with `push(samples)` and gives the rest with `finish()`.
@@ -87,7 +98,7 @@ class Separator:
         """
         if not RATES[0] <= rate <= RATES[1] or rate != int(rate):
             raise ValueError(f"a rate of {rate} Hz found, {RATES[0]} to {RATES[1]} Hz expected; is the header right?")
-        return SeparationStream(self.network, int(rate), self.segment, count_cost)
+        return SeparationStream(self.network, int(rate), self.segment, count_cost, self._model)
 
     def separate(self, samples: np.ndarray, rate: int) -> np.ndarray:
         """Separate one recording: `stream`, given all at once, and scaled down if it would exceed full scale.

@@ -1,7 +1,7 @@
 """Spikes that a gradient goes through in time: the rectangular window of time-based surrogate learning.
 
-Wu, Deng, Li, Zhu and Shi, "Spatio-temporal backpropagation" (2018), and Neftci, Mostafa and Zenke, "Surrogate
-gradient learning" (2019): [18] and [16] of the paper.
+Wu, Deng, Li, Zhu and Shi (2018), "Spatio-temporal backpropagation", and Neftci, Mostafa and Zenke (2019), "Surrogate
+gradient learning".
 """
 
 from __future__ import annotations

@@ -81,14 +81,14 @@ def run_command(
     Raises:
         OSError: there is no such program.
     """
-    output = {} if tee is None else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     process = subprocess.Popen(
         words,
         stdin=subprocess.DEVNULL,
+        stdout=None if tee is None else subprocess.PIPE,
+        stderr=None if tee is None else subprocess.STDOUT,
         start_new_session=True,
         pass_fds=keep,
         preexec_fn=_child_of(os.getpid()),
-        **output,
     )
     pipe = process.stdout.fileno() if process.stdout is not None else None
     deadline: float | None = None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spiking_tasnet.separation.network import TasNet
+from spiking_tasnet.separation.streaming.compiled import CompiledNetwork
 from spiking_tasnet.separation.streaming.fifo import Fifo, joined
 from spiking_tasnet.separation.streaming.gains import GainControl
 from spiking_tasnet.separation.streaming.level import LevelControl
@@ -33,15 +34,16 @@ class SeparationStream:
         rate: sample rate of what comes and goes, Hz.
         segment: samples at the network's own rate that one run of it gives.
         count_cost: see `Windows`.
+        model: contents of an .stn file, which then runs in C in place of `network`.
     """
 
-    def __init__(self, network: TasNet, rate: int, segment: int, count_cost: bool = False):
+    def __init__(self, network: TasNet, rate: int, segment: int, count_cost: bool = False, model: bytes | None = None):
         own_rate, self.n_src = network.config.sample_rate, network.config.n_src
         self.rate, self._most = rate, max(1, int(MOST_SECONDS * rate))
         self._down, self._up = Resampler(rate, own_rate, 1), Resampler(own_rate, rate, self.n_src)
         # Every stage after it is given blocks of one second, so that its sums do not depend on the caller's blocks.
         self._seconds, self._second = Fifo(1), own_rate
-        self._windows = Windows(network, segment, count_cost)
+        self._windows = Windows(network, segment, count_cost) if model is None else CompiledNetwork(model)
         self._linker = Linker(own_rate, self.n_src)
         self._stages = [
             RumbleFilter(own_rate),
