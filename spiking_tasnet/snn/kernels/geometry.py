@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from spiking_tasnet.snn.operators import Operator
+from spiking_tasnet.snn.operators import Operator, paddings
 
 
 class Geometry(NamedTuple):
@@ -49,12 +50,9 @@ class Geometry(NamedTuple):
             return cls(frames, frames, one, one, (0, 0), one, 1, chan_in, operator.out_features)
         frames = (shape[0], shape[2], shape[3] if len(shape) == 4 else 1)
         kernel, stride, dilation = _pair(operator.kernel_size), _pair(operator.stride), _pair(operator.dilation)
-        spans = dilation[0] * (kernel[0] - 1), dilation[1] * (kernel[1] - 1)
-        if operator.padding == "same":  # as torch: the odd frame goes behind the last one
-            padding, total = (spans[0] // 2, spans[1] // 2), spans
-        else:
-            padding = (0, 0) if isinstance(operator.padding, str) else _pair(operator.padding, 0)
-            total = 2 * padding[0], 2 * padding[1]
+        zeros = paddings(operator)
+        padding, total = _pair([before for before, _ in zeros], 0), _pair([sum(both) for both in zeros], 0)
+        spans = [reach * (taps - 1) for reach, taps in zip(dilation, kernel, strict=True)]
         height, width = ((frames[1 + a] + total[a] - spans[a] - 1) // stride[a] + 1 for a in range(2))
         if min(height, width) < 1:
             raise ValueError(f"spikes {tuple(shape)} found, fewer frames than the kernel spans: pad them")
@@ -63,5 +61,5 @@ class Geometry(NamedTuple):
         return cls(frames, (shape[0], height, width), kernel, stride, padding, dilation, groups, *fans)
 
 
-def _pair(values: tuple[int, ...], missing: int = 1) -> tuple[int, int]:
+def _pair(values: Sequence[int], missing: int = 1) -> tuple[int, int]:
     return (values[0], values[1] if len(values) == 2 else missing)
