@@ -20,7 +20,7 @@ def activity(x: Tensor) -> Tensor:
 
     Each of the two sums reads `x` once, in its own precision, and adds up in float32.
 
-    Example:
+    Examples:
         >>> activity(torch.tensor([2.0, 0.0, 0.0, 0.0]))
         tensor(0.5000)
     """
