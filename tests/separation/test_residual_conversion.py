@@ -123,3 +123,15 @@ def test_the_best_state_of_a_priced_conversion_has_the_lowest_priced_loss():
     with torch.no_grad():
         priced.validation_step((mixture, sources), 0)
     assert logged[priced.monitor] > logged["val_loss"]
+
+
+def test_in_bfloat16_the_loss_of_the_estimates_is_that_of_float32():
+    torch.manual_seed(0)
+    module = SeparationModule(TasNet(MODEL), TrainConfig(cap_db=30.0))
+    sources = torch.randn(2, 2, 4000)
+    estimates = (sources + 0.03 * torch.randn_like(sources)).requires_grad_()  # 30 dB
+    module.network.masks, module.network.decode = lambda mixture: (mixture, mixture), lambda *_: estimates
+    expected = module._training_loss(sources.sum(1), sources)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = module._training_loss(sources.sum(1), sources)
+    assert found.dtype == torch.float32 and torch.equal(found, expected) and expected < -20
