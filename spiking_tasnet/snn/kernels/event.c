@@ -22,6 +22,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #define WINDOW 4
 #define PATTERNS 16
@@ -100,61 +103,74 @@ static inline void copy_list(uint16_t *to, const uint16_t *from, uint32_t length
         *(inputs_t *)(to + n) = *(const inputs_t *)(from + n) + base;
 }
 
-enum { KINDS = 8 + 1 }; /* windows in which an input is listed: 0 to 8 */
-
 /* Bytes of `memory` that fill_lists works with. */
 static size_t lists_memory(const geometry_t *g)
 {
-    return sizeof(uint32_t) * 2 * (size_t)g->fan_in +
-           sizeof(uint16_t) * (size_t)(BUCKETS + KINDS) * (size_t)(g->fan_in + SLACK);
+    return sizeof(uint16_t) * (2 * PATTERNS + 1) * (size_t)(g->fan_in + SLACK);
+}
+
+/* Numbers of the inputs that spike in some of the steps `mask`; returns how many. No branches: what is silent cannot be
+ * predicted. */
+static __attribute__((noinline)) int64_t list_active(const int32_t *word, int64_t fan_in, uint32_t mask, uint16_t *active)
+{
+    int64_t n_active = 0, i = 0;
+#ifdef __AVX512F__
+    __m512i input = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    for (; i + 16 <= fan_in; i += 16, input = _mm512_add_epi32(input, _mm512_set1_epi32(16))) {
+        __mmask16 spikes = _mm512_test_epi32_mask(_mm512_loadu_si512(word + i), _mm512_set1_epi32((int)mask));
+        __m512i first = _mm512_maskz_compress_epi32(spikes, input);
+        _mm256_storeu_si256((__m256i *)(active + n_active), _mm512_cvtepi32_epi16(first));
+        n_active += __builtin_popcount(spikes);
+    }
+#endif
+    for (; i < fan_in; i++) {
+        active[n_active] = (uint16_t)i;
+        n_active += ((uint32_t)word[i] & mask) != 0;
+    }
+    return n_active;
+}
+
+/* Put the active inputs in the buckets of two windows: p of the even one, 16 + p of the odd one. An input that spikes in
+ * one of them only also goes to bucket 16, which stands for no pattern: no branches here either. */
+static __attribute__((noinline)) void fill_buckets(const int32_t *word, const uint16_t *active, int64_t n_active,
+                                                   uint32_t shift, uint32_t used, uint16_t **head)
+{
+    for (const uint16_t *last = active + n_active; active < last; active++) {
+        uint16_t input = *active;
+        uint32_t x = (uint32_t)word[input] >> shift & used, even = x & 15, odd = PATTERNS + (x >> WINDOW);
+        even = even ? even : PATTERNS;
+        if (x == 255) /* seldom */
+            even = 0, odd = PATTERNS;
+        *head[even]++ = input;
+        *head[odd]++ = input;
+    }
 }
 
 static void fill_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_t begin, int64_t end,
                        const int64_t *starts, uint32_t *table, uint16_t *pool, void *memory)
 {
-    int64_t capacity = g->fan_in + SLACK, windows = (g->num_steps + WINDOW - 1) / WINDOW;
-    uint32_t used = used_bits(g->num_steps), *where = memory;
-    uint32_t *pattern = where + g->fan_in;
-    uint16_t *scratch = (uint16_t *)(pattern + g->fan_in);
-    uint16_t *active = scratch + BUCKETS * capacity; /* no active input is of kind 0 */
+    int64_t capacity = g->fan_in + SLACK, pairs = (g->num_steps + 2 * WINDOW - 1) / (2 * WINDOW);
+    uint16_t *scratch = memory, *active = scratch + 2 * PATTERNS * capacity;
     for (int64_t frame = begin; frame < end; frame++) {
         const int32_t *word = words + frame * g->chan_in;
-        uint16_t *head[BUCKETS + KINDS], **kind = head + BUCKETS;
-        for (int bucket = 0; bucket < BUCKETS + KINDS; bucket++)
-            head[bucket] = scratch + bucket * capacity;
-        int64_t n_active = 0;
-        for (int64_t i = 0; i < g->fan_in; i++) {
-            uint32_t x = (uint32_t)word[i] & used;
-            where[i] = listed(&x);
-            pattern[i] = x;
-        }
-        for (int64_t i = 0; i < g->fan_in; i++) { /* no branches: what is silent cannot be predicted */
-            active[n_active] = (uint16_t)i;
-            n_active += where[i] != 0;
-        }
-        for (int64_t n = 0; n < n_active; n++) /* nor in how many windows an input spikes, so those go by number */
-            *kind[__builtin_popcount(where[active[n]])]++ = active[n];
-        for (int64_t count = 1; count < KINDS; count++)
-            for (const uint16_t *input = scratch + (BUCKETS + count) * capacity; input < kind[count]; input++) {
-                uint32_t x = pattern[*input], rest = where[*input];
-                for (int64_t n = 0; n < count; n++, rest &= rest - 1) {
-                    int step = __builtin_ctz(rest);
-                    *head[step * (PATTERNS / WINDOW) + (int)(x >> step & 15)]++ = *input;
-                }
-            }
-        uint32_t *ends = table + (frame - first) * (BUCKETS + 1);
+        uint32_t *ends = table + (frame - first) * (BUCKETS + 1), position = 0;
         uint16_t *list = pool + starts[frame - first];
-        uint32_t position = 0;
-        for (int bucket = 0; bucket < BUCKETS; bucket++) {
-            const uint16_t *from = scratch + bucket * capacity;
-            uint32_t length = (uint32_t)(head[bucket] - from);
-            ends[bucket] = position;
-            if (bucket >= windows * PATTERNS)
-                continue;
-            copy_list(list + position, from, length, 0);
-            position += length;
+        for (int64_t pair = 0; pair < pairs; pair++, ends += 2 * PATTERNS) {
+            uint32_t shift = (uint32_t)pair * 2 * WINDOW, used = used_bits(g->num_steps) >> shift & 255;
+            uint16_t *head[2 * PATTERNS], *bucket = scratch;
+            for (int64_t n = 0; n < 2 * PATTERNS; n++)
+                head[n] = scratch + n * capacity;
+            fill_buckets(word, active, list_active(word, g->fan_in, used << shift, active), shift, used, head);
+            head[PATTERNS] = scratch + PATTERNS * capacity;
+            for (int64_t n = 0; n < 2 * PATTERNS; n++, bucket += capacity) {
+                uint32_t length = (uint32_t)(head[n] - bucket);
+                ends[n] = position;
+                copy_list(list + position, bucket, length, 0);
+                position += length;
+            }
         }
-        ends[BUCKETS] = position;
+        for (int64_t n = 0; n <= BUCKETS - 2 * PATTERNS * pairs; n++)
+            ends[n] = position;
     }
 }
 
