@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+SPEED_ONLY = ("data.num_workers", "ptl.cache_mib")  # settings that change no result
+
 
 class Difference(NamedTuple):
     """A parameter that is not as it was; what is not given is None."""

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.config import SPEED_ONLY, flattened, read_config, save_config
+from spiking_tasnet.config import flattened, read_config, save_config
 from spiking_tasnet.files import read_json, remove_leftovers, write_json
 from spiking_tasnet.lock import held
-from spiking_tasnet.parameters import differing
+from spiking_tasnet.parameters import SPEED_ONLY, differing
 from spiking_tasnet.training.checkpoint import previous_checkpoint
 
 Config = TypeVar("Config")
