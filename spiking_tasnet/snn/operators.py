@@ -51,15 +51,47 @@ def check_operator(operator: nn.Module) -> Operator:
 
     Raises:
         TypeError: not a Linear, Conv1d or Conv2d.
-        ValueError: a padding mode other than zeros (silence is the only padding that spikes have).
+        ValueError: a padding mode other than zeros (silence is the only padding that spikes have); a lazy operator
+            that has no weights yet; a subclass that computes in its own way, which the neurons would not do.
     """
     if not isinstance(operator, OPERATORS):
         names = ", ".join(kind.__name__ for kind in OPERATORS)
         raise TypeError(f"{type(operator).__name__} found, one of {names} expected: spikes cross linear operators only")
+    kind = type(operator).__name__
+    if any(isinstance(parameter, nn.UninitializedParameter) for parameter in operator.parameters()):
+        raise ValueError(f"{kind} without weights found: run the network once on a batch before it is made convertible")
+    if _computes_otherwise(operator):
+        raise ValueError(
+            f"{kind} found, a {_base(operator).__name__} with a forward of its own: spiking neurons use its weights "
+            "and not that forward; merge padding, masks or adapters into a plain operator, or leave it analog"
+        )
     mode = getattr(operator, "padding_mode", "zeros")
     if mode != "zeros":
         raise ValueError(f"padding_mode {mode!r} found, 'zeros' expected: no spikes in padding")
     return operator
+
+
+def check_batched(operator: Operator, shape: torch.Size) -> None:
+    """Refuse an input without a batch axis, which torch's convolutions accept.
+
+    Raises:
+        ValueError: (in, *spatial) where (batch, in, *spatial) is expected.
+    """
+    if len(shape) != operator.weight.dim() and not isinstance(operator, nn.Linear):
+        raise ValueError(f"an input of shape {tuple(shape)} found, (batch, {operator.in_channels}, ...) expected")
+
+
+def _base(operator: Operator) -> type[nn.Module]:
+    return next(kind for kind in OPERATORS if isinstance(operator, kind))
+
+
+def _computes_otherwise(operator: Operator) -> bool:
+    """Whether a subclass, or this instance, replaces the forward of torch's operator."""
+    base = _base(operator)
+    methods = ("forward", "_conv_forward") if base is not nn.Linear else ("forward",)
+    if any(method in vars(operator) for method in methods):
+        return True
+    return any(getattr(type(operator), method) is not getattr(base, method) for method in methods)
 
 
 def apply_operator(operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -149,11 +181,11 @@ def unscale_inputs(operator: Operator, weight: Tensor, threshold: Tensor | None)
     return scale_inputs(operator, weight, 1 / threshold)
 
 
-def fan_out(operator: Operator, in_shape: torch.Size) -> Tensor:
+def fan_out(operator: Operator | nn.ConvTranspose1d, in_shape: torch.Size) -> Tensor:
     """Number of synapses that one spike of each input drives, exact at the padding edges, strides and groups.
 
     Args:
-        operator: the operator that reads the spikes.
+        operator: the operator that reads the spikes; of a transposed convolution, outputs that padding cuts off count.
         in_shape: (batch, chan, *spatial), or (batch, ..., in) for a Linear.
 
     Returns:
@@ -161,6 +193,8 @@ def fan_out(operator: Operator, in_shape: torch.Size) -> Tensor:
     """
     if isinstance(operator, nn.Linear):
         return torch.tensor(float(operator.out_features), dtype=torch.float64)
+    if isinstance(operator, nn.ConvTranspose1d):
+        return torch.tensor(float(operator.weight[0].numel()), dtype=torch.float64)
     # The map is the same for every channel: the transpose of a one-channel operator, applied to ones.
     spatial = in_shape[2:]
     probe = torch.zeros(1, 1, *spatial, dtype=torch.float64, requires_grad=True)
