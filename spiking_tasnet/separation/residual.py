@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.snn import ConvertibleLayer
-from spiking_tasnet.snn.fold import carries_shortcut, changes_nothing, folded_weights
+from spiking_tasnet.snn.fold import carries_shortcut, changes_nothing, folded_weights, identity_tap
 
 # Of unfolded weights. The norm behind them undoes any scale, but a step of the optimiser is small or large beside it: a
 # folded weight has a root mean square of 0.04, one that was trained for 70 hours 0.6, and at 0.04 a step destroys it.
@@ -54,7 +54,7 @@ def hold_folded(network: TasNet) -> None:
 def unfold_residuals(network: TasNet, run: Callable[[], object]) -> None:
     """Make a plain network residual again, in place, to train it further: what `fold_residuals` did, backwards.
 
-    The identity is taken out of the centre tap, and the batch norm gets the statistics of what is left, with the gain
+    The identity is taken out of its tap, and the batch norm gets the statistics of what is left, with the gain
     and bias that undo them, so that in eval mode the network computes what it did.
 
     Args:
@@ -64,7 +64,8 @@ def unfold_residuals(network: TasNet, run: Callable[[], object]) -> None:
     layers, scales = residual_layers(network), []
     for layer in layers:
         weight, bias = folded_weights(layer.operator, layer.norm)
-        weight[..., weight.shape[-1] // 2] -= torch.eye(len(weight), dtype=weight.dtype)
+        own = identity_tap(layer.operator, weight)
+        own -= torch.eye(len(own), dtype=weight.dtype)
         scale = ROOT_MEAN_SQUARE / weight.square().mean().sqrt().clamp(min=1e-8)
         scales.append(scale)
         layer.operator.weight.copy_(weight * scale)

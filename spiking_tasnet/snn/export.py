@@ -41,7 +41,7 @@ from spiking_tasnet.snn.constraints import violations
 from spiking_tasnet.snn.export_fields import ROLES, Fields, export_fault, renamed
 from spiking_tasnet.snn.kernels import FRACTION_BITS
 from spiking_tasnet.snn.layers import ConvertibleLayer
-from spiking_tasnet.snn.operators import Operator
+from spiking_tasnet.snn.operators import OPERATORS, Operator, paddings
 from spiking_tasnet.snn.settings import Constraints
 
 FORMAT = "spiking_tasnet.snn.export 2"
@@ -200,7 +200,7 @@ def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
     with torch.no_grad():
         branch = layer.branch(input_amplitude=amplitude)
     bias = torch.zeros_like(layer.threshold) if branch.bias is None else branch.bias
-    fields: dict[str, Any] = {"role": layer.role, "kind": type(operator).__name__, "bias": bias}
+    fields: dict[str, Any] = {"role": layer.role, "kind": _kind(operator), "bias": bias}
     fields |= _geometry(operator)
     if settings.constraints.weight_bits:
         integers, scale = layer.integer_weight(amplitude)
@@ -225,19 +225,17 @@ def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
     }
 
 
+def _kind(operator: Operator) -> str:
+    """The name of its class, or of the one that it extends."""
+    return next(kind.__name__ for kind in OPERATORS if isinstance(operator, kind))
+
+
 def _geometry(operator: Operator) -> dict[str, Any]:
     if isinstance(operator, nn.Linear):
         return {}
-    spans = [reach * (taps - 1) for reach, taps in zip(operator.dilation, operator.kernel_size, strict=True)]
-    if operator.padding == "same":  # as torch: the odd zero goes behind
-        padding = [(span // 2, span - span // 2) for span in spans]
-    elif operator.padding == "valid":
-        padding = [(0, 0)] * len(spans)
-    else:
-        padding = [(zeros, zeros) for zeros in operator.padding]
     return {
         "stride": list(operator.stride),
         "dilation": list(operator.dilation),
-        "padding": padding,
+        "padding": paddings(operator),
         "groups": operator.groups,
     }

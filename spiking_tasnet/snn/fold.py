@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn.operators import Operator
+from spiking_tasnet.snn.operators import Operator, paddings
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -47,7 +47,9 @@ def live_weights(operator: Operator, norm: BatchNorm, x: Tensor | None) -> tuple
 
 @torch.no_grad()
 def fold_shortcut(operator: Operator, norm: BatchNorm | None) -> None:
-    """Make norm(operator(x)) + x one operator, in place: the identity is added to its centre tap.
+    """Make norm(operator(x)) + x one operator, in place: the identity is added to its own tap.
+
+    That is the tap that reads the output's own frame: the centre one, or the last one of a causal operator.
 
     The operator gets the folded weights and is what is trained from then on. The norm stays in the module, unused, so
     that its checkpoint keeps its names: its statistics are no longer those of what the operator gives, and in training
@@ -60,10 +62,8 @@ def fold_shortcut(operator: Operator, norm: BatchNorm | None) -> None:
         raise ValueError(f"{operator} found, one that keeps width and length expected: a shortcut adds input to output")
     weight, bias = (operator.weight, operator.bias) if norm is None else folded_weights(operator, norm)
     weight = weight.clone()
-    centre = weight
-    for taps in weight.shape[2:]:
-        centre = centre.select(2, taps // 2)
-    centre += torch.eye(len(centre), dtype=weight.dtype, device=weight.device)
+    own = identity_tap(operator, weight)
+    own += torch.eye(len(own), dtype=weight.dtype, device=weight.device)
     operator.weight.copy_(weight)
     if norm is not None:
         operator.bias.copy_(bias)
@@ -81,18 +81,25 @@ def changes_nothing(norm: BatchNorm) -> bool:
 
 
 def carries_shortcut(operator: Operator) -> bool:
-    """Whether input and output of an operator have one shape, and its centre tap reads what it writes."""
+    """Whether input and output of an operator have one shape, and a tap reads what it writes."""
     if isinstance(operator, nn.Linear):
         return operator.in_features == operator.out_features
     if operator.in_channels != operator.out_channels or operator.groups != 1 or set(operator.stride) != {1}:
         return False
-    reaches = [gap * (taps - 1) for gap, taps in zip(operator.dilation, operator.kernel_size, strict=True)]
+    spans = [gap * (taps - 1) for gap, taps in zip(operator.dilation, operator.kernel_size, strict=True)]
+    zeros = paddings(operator)
     odd = all(taps % 2 for taps in operator.kernel_size)
-    return odd and (operator.padding == "same" or [2 * pad for pad in _numbers(operator.padding)] == reaches)
+    whole = all(before % gap == 0 for (before, _), gap in zip(zeros, operator.dilation, strict=True))
+    return odd and whole and list(map(sum, zeros)) == spans
 
 
-def _numbers(padding: str | tuple[int, ...]) -> tuple[int, ...]:
-    return (0,) if isinstance(padding, str) else padding
+def identity_tap(operator: Operator, weight: Tensor) -> Tensor:
+    """The part of `weight` that reads the output's own frame, (out, in), a view; the operator carries a shortcut."""
+    if isinstance(operator, nn.Linear):
+        return weight
+    for (before, _), gap in zip(paddings(operator), operator.dilation, strict=True):
+        weight = weight.select(2, before // gap)
+    return weight
 
 
 def _fold(operator: Operator, norm: BatchNorm, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,42 @@ Operator = nn.Linear | nn.Conv1d | nn.Conv2d
 OPERATORS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
+class CausalConv1d(nn.Conv1d):
+    """Conv1d of unchanged length whose zeros all lie before the first frame, so that no frame reads a later one.
+
+    Args:
+        in_channels, out_channels, kernel_size, dilation, groups, bias: as `nn.Conv1d`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ):
+        super().__init__(in_channels, out_channels, kernel_size, dilation=dilation, groups=groups, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Pad, then convolve; (batch, in, n_frames) -> (batch, out, n_frames)."""
+        padded = F.pad(input, paddings(self)[0])
+        return F.conv1d(padded, self.weight, self.bias, 1, 0, self.dilation, self.groups)
+
+
+def paddings(operator: nn.Conv1d | nn.Conv2d) -> list[tuple[int, int]]:
+    """Zeros before and behind each axis."""
+    spans = [reach * (taps - 1) for reach, taps in zip(operator.dilation, operator.kernel_size, strict=True)]
+    if isinstance(operator, CausalConv1d):
+        return [(span, 0) for span in spans]
+    if operator.padding == "same":  # as torch: the odd zero goes behind
+        return [(span // 2, span - span // 2) for span in spans]
+    if isinstance(operator.padding, str):
+        return [(0, 0) for _ in spans]
+    return [(zeros, zeros) for zeros in operator.padding]
+
+
 def check_operator(operator: nn.Module) -> Operator:
     """The operator itself, if a spiking layer can carry it.
 
@@ -34,6 +70,8 @@ def apply_operator(operator: Operator, x: Tensor, weight: Tensor, bias: Tensor |
     """
     if isinstance(operator, nn.Linear):
         return F.linear(x, weight, bias)
+    if isinstance(operator, CausalConv1d):
+        x = _padded(operator, x)
     if isinstance(operator, nn.Conv1d) and is_channels_last(x):
         return _apply_channels_last(operator, x, weight, bias)
     convolve = F.conv1d if isinstance(operator, nn.Conv1d) else F.conv2d
@@ -57,6 +95,14 @@ def _apply_channels_last(operator: nn.Conv1d, x: Tensor, weight: Tensor, bias: T
     image, kernel = x.unsqueeze(2), weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
     stride, dilation = (1, *operator.stride), (1, *operator.dilation)
     return F.conv2d(image, kernel, bias, stride, padding, dilation, operator.groups).squeeze(2)
+
+
+def _padded(operator: CausalConv1d, x: Tensor) -> Tensor:
+    """The zeros of a causal operator before x (batch, chan, n_frames), whose layout stays; its own padding is 0."""
+    before, behind = paddings(operator)[0]
+    if is_channels_last(x):
+        return F.pad(x.movedim(1, -1), (0, 0, before, behind)).movedim(-1, 1)
+    return F.pad(x, (before, behind))
 
 
 def _pads(operator: nn.Conv1d) -> bool:
@@ -121,6 +167,7 @@ def fan_out(operator: Operator, in_shape: torch.Size) -> Tensor:
     kernel = torch.ones(1, 1, *operator.kernel_size, dtype=torch.float64)
     convolve = F.conv1d if isinstance(operator, nn.Conv1d) else F.conv2d
     with torch.enable_grad():
-        total = convolve(probe, kernel, None, operator.stride, operator.padding, operator.dilation).sum()
+        padded = _padded(operator, probe) if isinstance(operator, CausalConv1d) else probe
+        total = convolve(padded, kernel, None, operator.stride, operator.padding, operator.dilation).sum()
         (reach,) = torch.autograd.grad(total, probe)
     return reach * (operator.out_channels // operator.groups)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from spiking_tasnet.snn.operators import Operator
+from spiking_tasnet.snn.operators import Operator, paddings
 
 
 class Geometry(NamedTuple):
@@ -50,11 +50,9 @@ class Geometry(NamedTuple):
         frames = (shape[0], *shape[2:], *(1,) * (4 - len(shape)))
         kernel, stride, dilation = (_pair(getattr(operator, name)) for name in ("kernel_size", "stride", "dilation"))
         spans = [reach * (taps - 1) for reach, taps in zip(dilation, kernel, strict=True)]
-        if operator.padding == "same":  # as torch: the odd frame goes behind the last one
-            padding, total = tuple(span // 2 for span in spans), spans
-        else:
-            padding = (0, 0) if operator.padding == "valid" else _pair(operator.padding, 0)
-            total = [2 * pad for pad in padding]
+        zeros = paddings(operator)
+        padding = _pair(tuple(before for before, _ in zeros), 0)
+        total = _pair(tuple(map(sum, zeros)), 0)
         out = tuple((frames[axis + 1] + total[axis] - spans[axis] - 1) // stride[axis] + 1 for axis in range(2))
         if min(out) < 1:
             raise ValueError(f"spikes {tuple(shape)} found, fewer frames than the kernel spans: pad them")
