@@ -51,15 +51,47 @@ def check_operator(operator: nn.Module) -> Operator:
 
     Raises:
         TypeError: not a Linear, Conv1d or Conv2d.
-        ValueError: a padding mode other than zeros (silence is the only padding that spikes have).
+        ValueError: a padding mode other than zeros (silence is the only padding that spikes have); a lazy operator
+            that has no weights yet; a subclass that computes in its own way, which the neurons would not do.
     """
     if not isinstance(operator, OPERATORS):
         names = ", ".join(kind.__name__ for kind in OPERATORS)
         raise TypeError(f"{type(operator).__name__} found, one of {names} expected: spikes cross linear operators only")
+    kind = type(operator).__name__
+    if any(isinstance(parameter, nn.UninitializedParameter) for parameter in operator.parameters()):
+        raise ValueError(f"{kind} without weights found: run the network once on a batch before it is made convertible")
+    if _computes_otherwise(operator):
+        raise ValueError(
+            f"{kind} found, a {_base(operator).__name__} with a forward of its own: spiking neurons use its weights "
+            "and not that forward; merge padding, masks or adapters into a plain operator, or leave it analog"
+        )
     mode = getattr(operator, "padding_mode", "zeros")
     if mode != "zeros":
         raise ValueError(f"padding_mode {mode!r} found, 'zeros' expected: no spikes in padding")
     return operator
+
+
+def check_batched(operator: Operator, shape: torch.Size) -> None:
+    """Refuse an input without a batch axis, which torch's convolutions accept.
+
+    Raises:
+        ValueError: (in, *spatial) where (batch, in, *spatial) is expected.
+    """
+    if len(shape) != operator.weight.dim() and not isinstance(operator, nn.Linear):
+        raise ValueError(f"an input of shape {tuple(shape)} found, (batch, {operator.in_channels}, ...) expected")
+
+
+def _base(operator: Operator) -> type[nn.Module]:
+    return next(kind for kind in OPERATORS if isinstance(operator, kind))
+
+
+def _computes_otherwise(operator: Operator) -> bool:
+    """Whether a subclass, or this instance, replaces the forward of torch's operator."""
+    base = _base(operator)
+    methods = ("forward", "_conv_forward") if base is not nn.Linear else ("forward",)
+    if any(method in vars(operator) for method in methods):
+        return True
+    return any(getattr(type(operator), method) is not getattr(base, method) for method in methods)
 
 
 def apply_operator(operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
