@@ -206,9 +206,9 @@ class ConvertibleLayer(nn.Module):
         return self._once("packed", input_amplitude, lambda: dict[int, PackedWeights]())
 
     def _free_neurons(self, x: Tensor | Spikes) -> FreeNeurons | None:
-        """What a readout of few bits adds up as integers, where the layer is only used and the event kernel can."""
+        """What a readout of few bits adds up as integers, where no gradient is wanted and the event kernel can."""
         few_bits = self.settings.constraints.weight_bits
-        if self.kept is None or not few_bits or torch.is_grad_enabled() or not isinstance(x, Spikes) or not x.packed:
+        if not few_bits or torch.is_grad_enabled() or not isinstance(x, Spikes) or not x.packed:
             return None
         amplitude, steps = x.threshold, x.num_steps
         free = self._once("free", amplitude, lambda: free_neurons(*self._integers(amplitude), steps))
