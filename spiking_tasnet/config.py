@@ -18,7 +18,6 @@ from spiking_tasnet.yaml_base import base_of, with_bases
 from spiking_tasnet.yaml_file import parse_yaml, read_yaml
 
 T = TypeVar("T")
-SPEED_ONLY = ("data.num_workers", "ptl.cache_mib")  # settings that change no result
 LARGEST = 2**32 - 1  # of whole numbers: what NumPy takes as a seed
 
 
@@ -128,7 +127,7 @@ def _number(value: Any) -> Any:
 def flattened(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings by their dotted keys.
 
-    Example:
+    Examples:
         >>> flattened({"ann": {"lr": 0.001}, "seed": 0})
         {'ann.lr': 0.001, 'seed': 0}
     """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+SPEED_ONLY = ("data.num_workers", "ptl.cache_mib")  # settings that change no result
+
 
 class Difference(NamedTuple):
     """A parameter that is not as it was; what is not given is None."""
@@ -17,7 +19,7 @@ class Difference(NamedTuple):
 def differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
     """The parameters that two sets do not share, those of `here` first.
 
-    Example:
+    Examples:
         >>> differing({"lr": 0.1, "seed": 0}, {"lr": 0.2, "seed": 0})
         [Difference(key='lr', there=0.1, here=0.2)]
     """

@@ -282,20 +282,22 @@ def test_the_command_line_runs_a_recipe_as_its_run_sh_does(recipe):
         assert done.returncode == 1 and message in one_line_error(done)
 
 
-def test_options_and_help_need_no_package(recipe, tmp_path):
-    """The runner and all recipes are of the standard library."""
-    code = (
-        "import sys; sys.argv[1:] = ['run', sys.argv[1], '--help']; import runpy\n"
-        "try: runpy.run_module('spiking_tasnet', run_name='__main__')\n"
-        "except SystemExit as end: assert not end.code, end\n"
-        "foreign = {'torch', 'numpy', 'yaml', 'scipy'} & set(sys.modules)\n"
-        "assert not foreign, foreign"
-    )
-    for folder in [*ROOT.glob("recipes/*/recipe.py"), *ROOT.glob("egs/*/recipe.py")]:
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(folder.parent)], cwd=ROOT, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+RECIPES = sorted(path.parent for path in [*ROOT.glob("recipes/*/recipe.py"), *ROOT.glob("egs/*/recipe.py")])
+
+
+@pytest.mark.parametrize("folder", RECIPES, ids=lambda path: path.name)
+def test_options_and_markers_need_no_package(folder, tmp_path):
+    """On a fresh machine there is only the standard library, which is all that `-S` leaves."""
+    command = [sys.executable, "-S", "-m", "spiking_tasnet", "run", str(folder), "--exp-dir", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
+    for options, message in (
+        (["--help"], "Stages, and what they cost:"),
+        (["--stage", "7"], "0 to 5 expected"),
+        (["--stage", "1", "--data-dir", str(tmp_path)], "stage 1 needs stage 0"),
+    ):
+        done = subprocess.run([*command, *options], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert message in done.stdout + done.stderr and "Traceback" not in done.stderr
+        assert done.returncode == (options[0] != "--help")
 
 
 def test_stages_out_of_order(recipe):

@@ -83,7 +83,7 @@ def pack_separator(network: Any) -> bytes:
     config = network.config
     sizes = {name: getattr(config, name) for name in SIZES if name != "num_steps"} | {"num_steps": encoding.num_steps}
     flags = {
-        "causal": getattr(config, "causal", False),
+        "causal": config.causal,
         "spread": encoding.settings.encoding == "spread",
         "rectify": readout.rectify,
     }

@@ -38,6 +38,8 @@ class ModelConfig:
         hid_chan: channels of the dilated convolutions.
         conv_kernel_size: frames a dilated filter reads; odd, so that the length is kept.
         n_blocks: dilated convolutions; block i has dilation 2**i.
+        causal: dilated filters read no later frame, so that a stream is late by one encoder filter only; else they
+            reach as far ahead as back.
     """
 
     n_src: int = 2
@@ -49,10 +51,13 @@ class ModelConfig:
     hid_chan: int = 512
     conv_kernel_size: int = 3
     n_blocks: int = 10
+    causal: bool = False
 
     def __post_init__(self) -> None:
         """Check every size."""
         for item in dataclasses.fields(self):
+            if item.name not in MOST:
+                continue
             value, most = getattr(self, item.name), MOST[item.name]
             if not 1 <= value <= most:
                 raise ValueError(f"model.{item.name}: {value} found, at least 1 expected, at most {most}")

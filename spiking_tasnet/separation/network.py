@@ -15,6 +15,7 @@ from spiking_tasnet.model_file import read_model, write_model
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.frames import FrameDecoder, FrameEncoder, FrameNorm, Pointwise
 from spiking_tasnet.snn import ConvertibleLayer, convertible_layers
+from spiking_tasnet.snn.operators import CausalConv1d
 
 FORMAT = "spiking_tasnet.TasNet"
 HINT = "train one with egs/mini-2mix/run.sh --stage 0"
@@ -23,10 +24,12 @@ HINT = "train one with egs/mini-2mix/run.sh --stage 0"
 def dilated_layer(in_chan: int, config: ModelConfig, block: int) -> ConvertibleLayer:
     """Dilated convolution + BN + ReLU of block `block` (dilation 2**block), of unchanged length; the last reads out."""
     dilation = 2**block
-    padding = dilation * (config.conv_kernel_size - 1) // 2
-    convolution = nn.Conv1d(
-        in_chan, config.hid_chan, config.conv_kernel_size, padding=padding, dilation=dilation, bias=False
-    )
+    sizes = in_chan, config.hid_chan, config.conv_kernel_size
+    if config.causal:
+        convolution = CausalConv1d(*sizes, dilation=dilation, bias=False)
+    else:
+        padding = dilation * (config.conv_kernel_size - 1) // 2
+        convolution = nn.Conv1d(*sizes, padding=padding, dilation=dilation, bias=False)
     return ConvertibleLayer(convolution, nn.BatchNorm1d(config.hid_chan), readout=block == config.n_blocks - 1)
 
 

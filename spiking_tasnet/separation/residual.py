@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.snn import ConvertibleLayer
-from spiking_tasnet.snn.fold import carries_shortcut, changes_nothing, folded_weights
+from spiking_tasnet.snn.fold import BatchNorm, carries_shortcut, changes_nothing, folded_weights, identity_tap
 
 # Of unfolded weights. The norm behind them undoes any scale, but a step of the optimiser is small or large beside it: a
 # folded weight has a root mean square of 0.04, one that was trained for 70 hours 0.6, and at 0.04 a step destroys it.
@@ -24,7 +24,8 @@ ROOT_MEAN_SQUARE = 0.5
 
 def residual_layers(network: TasNet) -> list[ConvertibleLayer]:
     """The dilated layers of equal width in and out; never the 1x1 encoding layer."""
-    return [layer for layer in list(network.separator)[1:] if carries_shortcut(layer.operator)]
+    layers = [layer for layer in network.separator if isinstance(layer, ConvertibleLayer)]
+    return [layer for layer in layers[1:] if carries_shortcut(layer.operator)]
 
 
 def add_residuals(network: TasNet) -> None:
@@ -46,7 +47,7 @@ def hold_folded(network: TasNet) -> None:
     Without it these norms would begin to normalise again as soon as the network is trained further.
     """
     for layer in residual_layers(network):
-        if not (layer.is_converted or layer.settings.folded) and changes_nothing(layer.norm):
+        if not (layer.is_converted or layer.settings.folded) and changes_nothing(_norm(layer)):
             layer.set_folded()
 
 
@@ -54,7 +55,7 @@ def hold_folded(network: TasNet) -> None:
 def unfold_residuals(network: TasNet, run: Callable[[], object]) -> None:
     """Make a plain network residual again, in place, to train it further: what `fold_residuals` did, backwards.
 
-    The identity is taken out of the centre tap, and the batch norm gets the statistics of what is left, with the gain
+    The identity is taken out of its tap, and the batch norm gets the statistics of what is left, with the gain
     and bias that undo them, so that in eval mode the network computes what it did.
 
     Args:
@@ -63,35 +64,52 @@ def unfold_residuals(network: TasNet, run: Callable[[], object]) -> None:
     """
     layers, scales = residual_layers(network), []
     for layer in layers:
-        weight, bias = folded_weights(layer.operator, layer.norm)
-        weight[..., weight.shape[-1] // 2] -= torch.eye(len(weight), dtype=weight.dtype)
+        operator, norm = layer.operator, _norm(layer)
+        weight, bias = folded_weights(operator, norm)
+        own = identity_tap(operator, weight)
+        own -= torch.eye(len(own), dtype=weight.dtype)
         scale = ROOT_MEAN_SQUARE / weight.square().mean().sqrt().clamp(min=1e-8)
         scales.append(scale)
-        layer.operator.weight.copy_(weight * scale)
-        layer.operator.bias.zero_()
+        operator.weight.copy_(weight * scale)
+        if operator.bias is not None:
+            operator.bias.zero_()
         layer.shortcut = True
         layer.set_folded(False)
-        layer.norm.reset_parameters()
-        layer.norm.running_var.fill_(1 - layer.norm.eps)
-        layer.norm.weight.div_(scale)
-        layer.norm.bias.copy_(bias)
-    moments = [_Moments(layer.norm) for layer in layers]
+        norm.reset_parameters()
+        _statistics(norm)[1].fill_(1 - norm.eps)
+        norm.weight.div_(scale)
+        norm.bias.copy_(bias)
+    norms = [_norm(layer) for layer in layers]
+    moments = [_Moments(norm) for norm in norms]
     network.eval()
     run()
-    for layer, seen, scale in zip(layers, moments, scales, strict=True):
+    for norm, seen, scale in zip(norms, moments, scales, strict=True):
         seen.close()
-        norm, bias = layer.norm, layer.norm.bias.clone()
-        norm.running_mean.copy_(seen.mean)
-        norm.running_var.copy_(seen.variance)
+        (mean, variance), bias = _statistics(norm), norm.bias.clone()
+        mean.copy_(seen.mean)
+        variance.copy_(seen.variance)
         norm.weight.copy_((seen.variance + norm.eps).sqrt() / scale)
         norm.bias.copy_(bias + seen.mean / scale)
+
+
+def _norm(layer: ConvertibleLayer) -> BatchNorm:
+    """The batch norm of a layer; every layer of a `TasNet` has one."""
+    assert layer.norm is not None
+    return layer.norm
+
+
+def _statistics(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """Running mean and variance, which the batch norms of a `TasNet` keep."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    return norm.running_mean, norm.running_var
 
 
 class _Moments:
     """Mean and variance of each channel that enters a batch norm, over all calls."""
 
-    def __init__(self, norm: nn.Module):
-        self.count, self.total, self.squares = 0, torch.zeros_like(norm.bias).double(), 0.0
+    def __init__(self, norm: BatchNorm):
+        self.count, self.total = 0, torch.zeros_like(norm.bias).double()
+        self.squares = torch.zeros_like(self.total)
         self._handle = norm.register_forward_pre_hook(self._take)
 
     def _take(self, norm: nn.Module, inputs: tuple[Tensor]) -> None:

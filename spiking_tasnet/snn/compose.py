@@ -35,6 +35,30 @@ def convertible_layers(network: nn.Module) -> dict[str, ConvertibleLayer]:
     return {name: module for name, module in network.named_modules() if isinstance(module, ConvertibleLayer)}
 
 
+def check_own_parameters(network: nn.Module) -> None:
+    """Refuse weights or biases that two modules share where a conversion would write to them.
+
+    Folding a batch norm scales the operator's weights in place: the other module would change without a word.
+
+    Raises:
+        ValueError: naming the layer and the other module.
+    """
+    layers = convertible_layers(network)
+    owners: dict[int, list[str]] = {}  # of each parameter: the names under which the network has it
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        owners.setdefault(id(parameter), []).append(name)
+    for name, layer in layers.items():
+        if layer.norm is None or layer.is_converted:
+            continue
+        for parameter in layer.operator.parameters():
+            names = owners[id(parameter)]
+            if len(names) > 1:
+                raise ValueError(
+                    f"{names[0]} and {names[1]} are one parameter, and folding the batch norm of layer {name!r} "
+                    "would change both: give each module a parameter of its own (copy.deepcopy) before the conversion"
+                )
+
+
 @contextmanager
 def execution_order(network: nn.Module) -> Iterator[list[str]]:
     """Record, while the block runs the network, the names of modules with parameters, or convertible, as they run."""

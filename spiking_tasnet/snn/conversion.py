@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn.compose import LayerReport, convertible_layers, execution_order
+from spiking_tasnet.snn.compose import LayerReport, check_own_parameters, convertible_layers, execution_order
 from spiking_tasnet.snn.layers import ConvertibleLayer
+from spiking_tasnet.snn.operators import check_batched
 from spiking_tasnet.snn.settings import ConversionSettings
 from spiking_tasnet.snn.spikes import Spikes
 from spiking_tasnet.snn.threshold import activation_percentile
@@ -47,6 +48,7 @@ def measure_activations(network: nn.Module, layer: ConvertibleLayer, run: Run) -
     spiking_input: list[bool] = []
 
     def hook(_: nn.Module, inputs: tuple, output: Tensor) -> None:
+        check_batched(layer.operator, inputs[0].shape)
         spiking_input.append(isinstance(inputs[0], Spikes))
         flat = output.reshape(-1, output.shape[-1]) if isinstance(layer.operator, nn.Linear) else output.flatten(2)
         collected.append(flat.detach().cpu())
@@ -88,10 +90,19 @@ def convert_layer(
         a_u, (1,) or (out,); None for a readout.
 
     Raises:
-        ValueError: a dead layer, named; or a tensor reached a layer above spiking ones.
+        ValueError: a dead layer, named; a tensor reached a layer above spiking ones; the layer is converted already,
+            its num_steps are not those of the others, or its parameters are also another module's.
     """
+    check_own_parameters(network)
     layers = convertible_layers(network)
     layer = layers[name]
+    if layer.is_converted:
+        raise ValueError(f"layer {name!r} is {layer.role} already: convert a network of analog layers, or a copy of it")
+    others = {other.num_steps for other in layers.values() if other.is_spiking} - {settings.num_steps}
+    if others and not layer.readout:
+        raise ValueError(
+            f"num_steps {settings.num_steps} found for layer {name!r}, {others.pop()} expected as in the others"
+        )
     activations, given_spikes = measure_activations(network, layer, run)
     below_spikes = any(other.is_spiking for other in layers.values())
     if below_spikes and not given_spikes:
@@ -151,6 +162,12 @@ def convert(
         run()
     layers = convertible_layers(network)
     names = [name for name in order if name in layers]
+    check_own_parameters(network)
+    for name in names:
+        if layers[name].is_converted:
+            raise ValueError(
+                f"layer {name!r} is {layers[name].role} already: convert the analog network, or a copy of it"
+            )
     if not names:
         raise ValueError("no convertible layer found: compose ConvertibleLayer, or call make_convertible first")
     ranges: dict[str, Tensor | None] = {}
@@ -159,9 +176,10 @@ def convert(
             ranges[name] = convert_layer(network, name, run, settings)
     else:
         for name in names:
-            spikes = not layers[name].readout
-            measured = measure_activations(network, layers[name], run)[0] if spikes else None
-            ranges[name] = _act_max(name, measured, settings).to(layers[name].threshold.device) if spikes else None
+            ranges[name] = None
+            if not layers[name].readout:
+                measured, _ = measure_activations(network, layers[name], run)
+                ranges[name] = _act_max(name, measured, settings).to(layers[name].threshold.device)
         for name in names:
             _convert(layers[name], ranges[name], settings, first=name == names[0])
     reports = _reports(network, order, ranges)
@@ -172,15 +190,15 @@ def convert(
 
 def _reports(network: nn.Module, order: list[str], ranges: dict[str, Tensor | None]) -> list[LayerReport]:
     """What became of every module that runs, in execution order."""
-    reports = []
+    reports, layers = [], convertible_layers(network)
     for name in order:
-        module = network.get_submodule(name)
-        if name not in ranges:
-            reports.append(LayerReport(name, "analog", f"{type(module).__name__} left as it is"))
+        if name not in layers:
+            kind = type(network.get_submodule(name)).__name__
+            reports.append(LayerReport(name, "analog", f"{kind} left as it is"))
             continue
-        act_max = ranges[name]
-        told = "" if act_max is None else f", a_u {act_max.mean():.4g}, theta {module.threshold.mean():.4g}"
-        reports.append(LayerReport(name, "converted", module.role + told))
-        if module.norm is not None and module.settings.folded:
+        layer, act_max = layers[name], ranges[name]
+        sizes = "" if act_max is None else f", a_u {act_max.mean():.4g}, theta {layer.threshold.mean():.4g}"
+        reports.append(LayerReport(name, "converted", layer.role + sizes))
+        if layer.norm is not None and layer.settings.folded:
             reports.append(LayerReport(f"{name}.norm", "folded", f"into {name}.operator"))
     return reports

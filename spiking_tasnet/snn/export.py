@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ from spiking_tasnet.snn.constraints import violations
 from spiking_tasnet.snn.export_fields import ROLES, Fields, export_fault, renamed
 from spiking_tasnet.snn.kernels import FRACTION_BITS
 from spiking_tasnet.snn.layers import ConvertibleLayer
-from spiking_tasnet.snn.operators import Operator
+from spiking_tasnet.snn.operators import OPERATORS, Operator, paddings
 from spiking_tasnet.snn.settings import Constraints
 
 FORMAT = "spiking_tasnet.snn.export 2"
@@ -68,29 +68,30 @@ def export_network(network: nn.Module, path: str | os.PathLike) -> list[LayerRep
         if not isinstance(module, ConvertibleLayer) and any(isinstance(m, ConvertibleLayer) for m in module.modules()):
             what = f"{name}: {type(module).__name__}" if name else type(module).__name__
             raise ValueError(f"{what} is no nn.Sequential, so its order is unknown: export the nn.Sequential in it")
-    converted = [place for place, (_, module) in enumerate(modules) if _is_converted(module)]
+    converted = {place: module for place, (_, module) in enumerate(modules) if _is_converted(module)}
     if not converted:
         raise ValueError("no converted layer found: convert the network first (convert, or ProgressiveTandemLearning)")
-    first, last = converted[0], converted[-1]
+    first, last = min(converted), max(converted)
     wrong = [f"{name}: {fault}" for name, module in modules[first : last + 1] if (fault := _fault(module))]
-    wrong += _faults_of_the_chain([modules[place] for place in converted])
+    wrong += _faults_of_the_chain([(modules[place][0], layer) for place, layer in converted.items()])
     if wrong:
         raise ValueError("cannot export: " + "; ".join(wrong))
 
-    arrays: Fields = {"format": np.array(FORMAT), "fraction_bits": np.array(FRACTION_BITS)}
+    arrays: dict[str, Any] = {"format": np.array(FORMAT), "fraction_bits": np.array(FRACTION_BITS)}
     arrays["layers"] = np.array([modules[place][0] for place in converted])
     reports, below, flatten = [], None, False
+    numbers = {place: number for number, place in enumerate(converted)}
     for place, (name, module) in enumerate(modules):
         if place not in converted:
             flatten |= isinstance(module, nn.Flatten)
             if any(True for _ in module.parameters()) or not isinstance(module, TRANSPARENT):
                 reports.append(LayerReport(name, "analog", f"{type(module).__name__} left outside the file"))
             continue
-        fields = _fields(module, below) | {"flatten": np.array(flatten)}
-        number = converted.index(place)
-        arrays |= {f"{number}.{field}": values for field, values in fields.items()}
-        reports.append(LayerReport(name, "exported", f"{module.role}, {fields['kind']}, {fields['weight'].dtype}"))
-        below, flatten = module, False
+        layer = converted[place]
+        fields = _fields(layer, below) | {"flatten": np.array(flatten)}
+        arrays |= {f"{numbers[place]}.{field}": values for field, values in fields.items()}
+        reports.append(LayerReport(name, "exported", f"{layer.role}, {fields['kind']}, {fields['weight'].dtype}"))
+        below, flatten = layer, False
     with whole_file(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
     return reports
@@ -164,7 +165,7 @@ def _in_order(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
         yield from _in_order(inner, f"{name}.{child}" if name else child)
 
 
-def _is_converted(module: nn.Module) -> bool:
+def _is_converted(module: nn.Module) -> TypeGuard[ConvertibleLayer]:
     return isinstance(module, ConvertibleLayer) and module.is_converted
 
 
@@ -200,7 +201,7 @@ def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
     with torch.no_grad():
         branch = layer.branch(input_amplitude=amplitude)
     bias = torch.zeros_like(layer.threshold) if branch.bias is None else branch.bias
-    fields: dict[str, Any] = {"role": layer.role, "kind": type(operator).__name__, "bias": bias}
+    fields: dict[str, Any] = {"role": layer.role, "kind": _kind(operator), "bias": bias}
     fields |= _geometry(operator)
     if settings.constraints.weight_bits:
         integers, scale = layer.integer_weight(amplitude)
@@ -225,19 +226,17 @@ def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
     }
 
 
+def _kind(operator: Operator) -> str:
+    """The name of its class, or of the one that it extends."""
+    return next(kind.__name__ for kind in OPERATORS if isinstance(operator, kind))
+
+
 def _geometry(operator: Operator) -> dict[str, Any]:
     if isinstance(operator, nn.Linear):
         return {}
-    spans = [reach * (taps - 1) for reach, taps in zip(operator.dilation, operator.kernel_size, strict=True)]
-    if operator.padding == "same":  # as torch: the odd zero goes behind
-        padding = [(span // 2, span - span // 2) for span in spans]
-    elif operator.padding == "valid":
-        padding = [(0, 0)] * len(spans)
-    else:
-        padding = [(zeros, zeros) for zeros in operator.padding]
     return {
         "stride": list(operator.stride),
         "dilation": list(operator.dilation),
-        "padding": padding,
+        "padding": paddings(operator),
         "groups": operator.groups,
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn.operators import Operator
+from spiking_tasnet.snn.operators import Operator, paddings
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -19,10 +21,11 @@ def folded_weights(operator: Operator, norm: BatchNorm) -> tuple[Tensor, Tensor]
     Raises:
         ValueError: `norm` keeps no running statistics, so it has no fixed effect to fold.
     """
-    if norm.running_mean is None:
+    mean, var = norm.running_mean, norm.running_var
+    if mean is None or var is None:
         raise ValueError("batch norm without running statistics found, nothing fixed to fold: set track_running_stats")
     with torch.no_grad():
-        weight, bias = _fold(operator, norm, norm.running_mean.double(), norm.running_var.double())
+        weight, bias = _fold(operator, norm, mean.double(), var.double())
     return weight.to(operator.weight.dtype), bias.to(operator.weight.dtype)
 
 
@@ -36,7 +39,7 @@ def live_weights(operator: Operator, norm: BatchNorm, x: Tensor | None) -> tuple
         norm: batch norm.
         x: what the operator is given, (batch, in, ...); not read in eval mode.
     """
-    if not norm.training:
+    if not norm.training and norm.running_mean is not None and norm.running_var is not None:
         return _fold(operator, norm, norm.running_mean, norm.running_var)
     before = operator(x)
     norm(before.detach())  # for its running statistics
@@ -47,7 +50,9 @@ def live_weights(operator: Operator, norm: BatchNorm, x: Tensor | None) -> tuple
 
 @torch.no_grad()
 def fold_shortcut(operator: Operator, norm: BatchNorm | None) -> None:
-    """Make norm(operator(x)) + x one operator, in place: the identity is added to its centre tap.
+    """Make norm(operator(x)) + x one operator, in place: the identity is added to its own tap.
+
+    That is the tap that reads the output's own frame: the centre one, or the last one of a causal operator.
 
     The operator gets the folded weights and is what is trained from then on. The norm stays in the module, unused, so
     that its checkpoint keeps its names: its statistics are no longer those of what the operator gives, and in training
@@ -60,39 +65,48 @@ def fold_shortcut(operator: Operator, norm: BatchNorm | None) -> None:
         raise ValueError(f"{operator} found, one that keeps width and length expected: a shortcut adds input to output")
     weight, bias = (operator.weight, operator.bias) if norm is None else folded_weights(operator, norm)
     weight = weight.clone()
-    centre = weight
-    for taps in weight.shape[2:]:
-        centre = centre.select(2, taps // 2)
-    centre += torch.eye(len(centre), dtype=weight.dtype, device=weight.device)
+    own = identity_tap(operator, weight)
+    own += torch.eye(len(own), dtype=weight.dtype, device=weight.device)
     operator.weight.copy_(weight)
-    if norm is not None:
+    if norm is not None and operator.bias is not None and bias is not None:
         operator.bias.copy_(bias)
-        norm.weight.fill_(1)
-        norm.bias.zero_()
-        norm.running_mean.zero_()
-        norm.running_var.fill_(1 - norm.eps)
+        for values, neutral in _neutral(norm):
+            values.fill_(neutral)
 
 
 def changes_nothing(norm: BatchNorm) -> bool:
     """Whether a batch norm is, in eval mode, the identity that `fold_shortcut` leaves."""
-    zeros = (norm.bias, norm.running_mean)
-    unit = norm.running_var == 1 - norm.eps
-    return bool(unit.all() and (norm.weight == 1).all() and not any(values.any() for values in zeros))
+    return all(bool((values == neutral).all()) for values, neutral in _neutral(norm))
+
+
+def _neutral(norm: BatchNorm) -> Iterator[tuple[Tensor, float]]:
+    """Gain, bias, mean and variance of a batch norm, each with the value at which it changes nothing."""
+    tensors = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    for values, neutral in zip(tensors, (1, 0, 0, 1 - norm.eps), strict=True):
+        if values is not None:
+            yield values, neutral
 
 
 def carries_shortcut(operator: Operator) -> bool:
-    """Whether input and output of an operator have one shape, and its centre tap reads what it writes."""
+    """Whether input and output of an operator have one shape, and a tap reads what it writes."""
     if isinstance(operator, nn.Linear):
         return operator.in_features == operator.out_features
     if operator.in_channels != operator.out_channels or operator.groups != 1 or set(operator.stride) != {1}:
         return False
-    reaches = [gap * (taps - 1) for gap, taps in zip(operator.dilation, operator.kernel_size, strict=True)]
+    spans = [gap * (taps - 1) for gap, taps in zip(operator.dilation, operator.kernel_size, strict=True)]
+    zeros = paddings(operator)
     odd = all(taps % 2 for taps in operator.kernel_size)
-    return odd and (operator.padding == "same" or [2 * pad for pad in _numbers(operator.padding)] == reaches)
+    whole = all(before % gap == 0 for (before, _), gap in zip(zeros, operator.dilation, strict=True))
+    return odd and whole and list(map(sum, zeros)) == spans
 
 
-def _numbers(padding: str | tuple[int, ...]) -> tuple[int, ...]:
-    return (0,) if isinstance(padding, str) else padding
+def identity_tap(operator: Operator, weight: Tensor) -> Tensor:
+    """The part of `weight` that reads the output's own frame, (out, in), a view; the operator carries a shortcut."""
+    if isinstance(operator, nn.Linear):
+        return weight
+    for (before, _), gap in zip(paddings(operator), operator.dilation, strict=True):
+        weight = weight.select(2, before // gap)
+    return weight
 
 
 def _fold(operator: Operator, norm: BatchNorm, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,17 +15,18 @@ class Kept:
     """Values by name, as long as the amplitude of the incoming spikes is the same."""
 
     def __init__(self) -> None:
-        self._amplitude: Tensor | None = None
-        self._values: dict[str, object] = {}
+        # Replaced as one, so that threads which run the same network never see the values of another amplitude.
+        self._state: tuple[Tensor | None, dict[str, object]] = None, {}
 
     def get(self, name: str, input_amplitude: Tensor | None, make: Callable[[], T]) -> T:
         """The value called `name`, made once for this `input_amplitude`, (1,) or (in,); None without spikes."""
-        if not _same(self._amplitude, input_amplitude):
-            self._values = {}
-            self._amplitude = None if input_amplitude is None else input_amplitude.clone()
-        if name not in self._values:
-            self._values[name] = make()
-        return self._values[name]  # pyright: ignore[reportReturnType]  # one name holds one type
+        amplitude, values = self._state
+        if not _same(amplitude, input_amplitude):
+            values = {}
+            self._state = None if input_amplitude is None else input_amplitude.clone(), values
+        if name not in values:
+            values[name] = make()
+        return values[name]  # pyright: ignore[reportReturnType]  # one name holds one type
 
 
 def _same(before: Tensor | None, now: Tensor | None) -> bool:

@@ -16,7 +16,7 @@ from spiking_tasnet.snn.fold import BATCH_NORMS, BatchNorm, fold_shortcut, folde
 from spiking_tasnet.snn.free_potential import FreeNeurons, free_neurons
 from spiking_tasnet.snn.kept import Kept
 from spiking_tasnet.snn.kernels import Neurons, PackedWeights
-from spiking_tasnet.snn.operators import Operator, check_operator, out_channels
+from spiking_tasnet.snn.operators import Operator, check_batched, check_operator, out_channels
 from spiking_tasnet.snn.settings import ANALOG, Constraints, Role, SpikingSettings, saved_settings
 from spiking_tasnet.snn.spikes import Spikes
 
@@ -148,6 +148,7 @@ class ConvertibleLayer(nn.Module):
         operator = self.operator
         if self.norm is not None and settings.folded:
             weight, bias = folded_weights(operator, self.norm)
+            assert operator.bias is not None  # the constructor gave it one
             operator.weight.data.copy_(weight)
             operator.bias.data.copy_(bias)
         if settings.constraints.fan_in:
@@ -232,7 +233,11 @@ class ConvertibleLayer(nn.Module):
 
         Raises:
             TypeError: a spiking layer was given a tensor, so something below it turned spikes into values.
+            ValueError: an input without a batch axis, or spikes of another number of steps.
+            RuntimeError: a converted layer is traced or compiled.
         """
+        if self.is_converted:
+            self._check_input(x)
         return self.run_role(x) if self.bypass is None else self.bypass(self, x)
 
     def run_role(self, x: Tensor | Spikes) -> Tensor | Spikes:
@@ -254,6 +259,21 @@ class ConvertibleLayer(nn.Module):
             return roles.readout(branch, x) if free is None else roles.free_readout(branch, x, free)
         spikes, self.window = roles.rate(branch, settings, x, self.window)
         return spikes
+
+    def _check_input(self, x: Tensor | Spikes) -> None:
+        """Refuse what would change the result without a word."""
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # pyright: ignore[reportPrivateImportUsage]
+            # A trace takes spikes for constants. torch.compile runs the layer as it is when it meets this error.
+            raise RuntimeError(
+                "a converted layer is being traced, which its kernels do not support; call the network itself, or "
+                "write it by spiking_tasnet.snn.export_network"
+            )
+        check_batched(self.operator, x.shape)
+        if isinstance(x, Spikes) and self.is_spiking and x.num_steps != self.num_steps:
+            raise ValueError(
+                f"spikes of {x.num_steps} steps found, {self.num_steps} expected by a layer that is {self.role}: "
+                "convert all layers with the same num_steps"
+            )
 
     def _run_spiking(self, x: Tensor | Spikes) -> Spikes:
         if not isinstance(x, Spikes):
@@ -283,6 +303,26 @@ class ConvertibleLayer(nn.Module):
                 f"a threshold of zero or less of a layer that is {settings.role} found, more than zero expected"
             )
         self._take_up(settings)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """As torch; tensors of a converted layer without its settings are an error also where `strict` is False."""
+        threshold, settings = state_dict.get(f"{prefix}threshold"), f"{prefix}_extra_state"
+        if settings not in state_dict and isinstance(threshold, Tensor) and bool((threshold > 0).any()):
+            error_msgs.append(
+                f"the tensors of a converted layer found without {settings!r}, which says how it spikes: save and load "
+                "the whole state_dict()"
+            )
+        arguments = local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def _take_up(self, settings: SpikingSettings) -> None:
         self.settings, self.kept, self.window = settings, None, None

@@ -6,7 +6,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spiking_tasnet.snn import kernels
 from spiking_tasnet.snn.branch import Branch
@@ -48,6 +48,11 @@ def analog(
     if isinstance(x, Tensor) and is_channels_last(x):
         return _analog_channels_last(operator, norm, x, rectify, shortcut)
     value = operator(x)
+    if norm is not None and isinstance(operator, nn.Linear) and value.dim() != 2:
+        raise ValueError(
+            f"a batch norm behind a Linear found that gives {tuple(value.shape)}, (batch, features) expected: it would "
+            "normalise the second axis and not the features"
+        )
     value = value if norm is None else norm(value)
     if shortcut:
         value = value + (x.value if isinstance(x, Spikes) else x)

@@ -17,9 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from spiking_tasnet.config import SPEED_ONLY
 from spiking_tasnet.files import write_json
-from spiking_tasnet.parameters import differing
+from spiking_tasnet.parameters import SPEED_ONLY, differing
 from spiking_tasnet.stages.recipe import Recipe, Stage
 from spiking_tasnet.yaml_base import with_bases
 

@@ -14,6 +14,7 @@ from spiking_tasnet.snn.spikes import Spikes
 WIDE = dataclasses.replace(
     TINY, n_filters=20, bn_chan=40, hid_chan=33, conv_kernel_size=5, n_blocks=4, n_src=3, stride=5
 )
+CAUSAL = dataclasses.replace(WIDE, causal=True)
 
 
 def streamed(separator, samples, sizes):
@@ -42,7 +43,7 @@ def streamed(separator, samples, sizes):
 def from_spikes(network, words, samples):
     """Sources and words of PyTorch's layers behind the encoding layer, whose spikes are given."""
     encoding, *others = network.separator
-    x = Spikes(None, torch.from_numpy(words).t()[None], encoding.spike_worth, encoding.num_steps)
+    x = Spikes(None, torch.from_numpy(words).t()[None], encoding.spike_amplitude, encoding.num_steps)
     found = []
     for layer in others:
         x = layer(x)
@@ -53,7 +54,7 @@ def from_spikes(network, words, samples):
     return network.decode(masks, encoded, len(samples))[0].numpy(), found
 
 
-@pytest.mark.parametrize("config", [TINY, WIDE], ids=["tiny", "wide"])
+@pytest.mark.parametrize("config", [TINY, WIDE, CAUSAL], ids=["tiny", "wide", "causal"])
 @pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
 def test_spikes_and_samples_are_pytorchs(config, changes):
     network, samples = converted(config, **changes), noise(3001)
@@ -97,9 +98,10 @@ def test_as_many_samples_come_out_as_went_in(n_samples):
     assert separator.finish().shape == (2, 0)
 
 
-def test_the_latency_is_what_it_says():
-    separator = c_separator(pack_separator(converted(WIDE)))
-    frames_ahead = sum(2**block * 2 for block in range(WIDE.n_blocks))
+@pytest.mark.parametrize("config", [WIDE, CAUSAL], ids=["both sides", "causal"])
+def test_the_latency_is_what_it_says(config):
+    separator = c_separator(pack_separator(converted(config)))
+    frames_ahead = 0 if config.causal else sum(2**block * 2 for block in range(WIDE.n_blocks))
     assert separator.latency == frames_ahead * WIDE.stride + WIDE.kernel_size - 1
     pushed = given = most = 0
     for _ in range(3000):

@@ -1,5 +1,8 @@
 """Configuration: typed, checked, every shipped file loads."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -167,3 +170,18 @@ def test_a_section_that_is_shared_by_an_anchor_is_changed_once(tmp_path):
 def test_absurd_settings_of_images(override):
     with pytest.raises(ValueError, match="expected"):
         read_config(vision.Config, None, [override])
+
+
+def test_reading_a_configuration_loads_nothing_heavy_and_is_quick():
+    program = (
+        "import json, sys, time; began = time.perf_counter()\n"
+        "from spiking_tasnet.separation.config import Config\n"
+        "from spiking_tasnet.config import read_config\n"
+        "read_config(Config, sys.argv[1])\n"
+        "print(json.dumps([time.perf_counter() - began, sorted(sys.modules)]))"
+    )
+    command = [sys.executable, "-c", program, str(ROOT / "recipes/wsj0-2mix/conf/paper.yaml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    seconds, modules = json.loads(done.stdout)
+    assert not {"torch", "pytorch_lightning", "asteroid", "numpy", "scipy", "soundfile", "matplotlib"} & set(modules)
+    assert seconds < 5  # 0.1 s on a quiet machine; loading torch and Lightning takes some

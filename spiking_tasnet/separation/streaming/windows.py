@@ -29,7 +29,8 @@ class Windows:
 
     def __init__(self, network: TasNet, segment: int, count_cost: bool = False):
         self.network, stride = network, network.config.stride
-        self.context = -(-(network.receptive_field - 1) // 2 // stride) * stride
+        sides = 1 if network.config.causal else 2  # on which the field of a sample lies
+        self.context = -(-(network.receptive_field - 1) // sides // stride) * stride
         self.segment = max(1, round(segment / stride)) * stride
         self.device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
         self.n_rows = 2 + network.config.n_src
