@@ -47,7 +47,7 @@ def test_what_could_leave_32_bits_or_has_32_steps_is_left_to_the_dense_product()
 @needs_event
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("channel_wise, per_channel, rectify", [(True, False, True), (False, True, False)])
-def test_a_readout_without_gradients_gives_what_the_dense_one_does(name, channel_wise, per_channel, rectify, monkeypatch):
+def test_a_readout_without_gradients_gives_the_dense_one(name, channel_wise, per_channel, rectify, monkeypatch):
     operator, shape = OPERATORS[name]
     layer = ConvertibleLayer(operator, readout=True, rectify=rectify).eval()
     layer.convert(SpikingSettings("readout", constraints=Constraints(8, per_channel)))
