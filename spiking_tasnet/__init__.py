@@ -10,7 +10,7 @@ Spikes                       what flows between spiking layers
 ProgressiveTandemLearning    the Lightning callback that converts layer by layer while it trains
 PTLConfig                    its settings
 
-Example:
+Examples:
     >>> import torch
     >>> import spiking_tasnet
     >>> layer = spiking_tasnet.ConvertibleLayer(torch.nn.Linear(4, 2))

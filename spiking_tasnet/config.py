@@ -127,7 +127,7 @@ def _number(value: Any) -> Any:
 def flattened(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings by their dotted keys.
 
-    Example:
+    Examples:
         >>> flattened({"ann": {"lr": 0.001}, "seed": 0})
         {'ann.lr': 0.001, 'seed': 0}
     """

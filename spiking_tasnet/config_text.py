@@ -55,7 +55,7 @@ def _one_line(pair: dict[str, Any]) -> str:
 def meanings_of(kind: type) -> dict[str, str]:
     """What a class docstring says of each attribute, on one line.
 
-    Example:
+    Examples:
         >>> class Schedule:
         ...     '''A schedule.
         ...

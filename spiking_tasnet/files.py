@@ -77,7 +77,7 @@ def whole_file(path: str | os.PathLike, *, durable: bool = False) -> Iterator[Pa
     Raises:
         OSError: it cannot be written; the error names a file, also where the writer's own names none.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> target = Path(tempfile.mkdtemp()) / "note.txt"
         >>> with whole_file(target) as temporary:
@@ -121,7 +121,7 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
 def printable(path: str | os.PathLike) -> str:
     r"""A path as any terminal and one line can show it: what is no text, or would act on the terminal, is escaped.
 
-    Example:
+    Examples:
         >>> print(printable(os.fsdecode(b"caf\xe9\n.wav")))
         caf\xe9\n.wav
     """

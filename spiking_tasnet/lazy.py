@@ -17,7 +17,7 @@ def lazy_names(
         homes: public name -> the module that defines it. For type checkers, import the same names under
             ``if TYPE_CHECKING``.
 
-    Example:
+    Examples:
         >>> namespace = {"__name__": "package"}
         >>> getattr_, dir_ = lazy_names(namespace, {"sqrt": "math"})
         >>> getattr_("sqrt")(9.0), dir_()

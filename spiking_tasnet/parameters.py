@@ -19,7 +19,7 @@ class Difference(NamedTuple):
 def differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
     """The parameters that two sets do not share, those of `here` first.
 
-    Example:
+    Examples:
         >>> differing({"lr": 0.1, "seed": 0}, {"lr": 0.2, "seed": 0})
         [Difference(key='lr', there=0.1, here=0.2)]
     """

@@ -27,7 +27,7 @@ class Progress:
         unit: of `total`, e.g. ``mixture`` or ``s of audio``.
         stream: where to write; None for stderr.
 
-    Example:
+    Examples:
         >>> with Progress(2, "score", "mixture", stream=sys.stdout) as progress:
         ...     progress.update(1)
     """

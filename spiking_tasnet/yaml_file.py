@@ -35,7 +35,7 @@ def parse_yaml(text: str) -> Any:
     Raises:
         ValueError: not YAML, one key twice (the line is named), anchors that unfold to too much, or a loop of them.
 
-    Example:
+    Examples:
         >>> parse_yaml("ann: {lr: 0.001}")
         {'ann': {'lr': 0.001}}
         >>> parse_yaml("seed: 1\nseed: 2")

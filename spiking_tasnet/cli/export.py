@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Write a spiking separator, from encoder to decoder, to one .stn file (docs/stn_format.md), which "
         "stn-separate, spiking-tasnet stream and the C library read."
     )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="exp/<name>, its snn folder, or a model.pt")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="exp/NAME, its snn folder, or a model.pt")
     parser.add_argument("-o", "--out", type=Path, default=Path("sep.stn"), help="the file (default: sep.stn)")
 
 

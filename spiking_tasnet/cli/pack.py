@@ -13,8 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "6 MB: integers as they are, encoder, masks, decoder and ANN in half precision. The file is read back, and "
         "refused if one spike differs."
     )
-    parser.add_argument("snn", type=Path, metavar="SNN", help="exp/<name>/snn, or a model.pt")
-    parser.add_argument("--ann", type=Path, required=True, metavar="ANN", help="exp/<name>/ann, or a model.pt")
+    parser.add_argument("snn", type=Path, metavar="SNN", help="exp/NAME/snn, or a model.pt")
+    parser.add_argument("--ann", type=Path, required=True, metavar="ANN", help="exp/NAME/ann, or a model.pt")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="the packed file")
     parser.add_argument(
         "--facts", type=Path, metavar="JSON", help="an object of facts on data and licences to keep in the file"

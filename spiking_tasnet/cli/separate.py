@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         metavar="DIR",
-        help="exp/<name>, or a model.pt (default: the network that is shipped, or else the newest of the recipes here)",
+        help="exp/NAME, or a model.pt (default: the network that is shipped, or else the newest of the recipes here)",
     )
     parser.add_argument("--ann", action="store_true", help="use the analog network instead of the spiking one")
     parser.add_argument(

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         metavar="MODEL",
-        help="an .stn file, exp/<name>, or a model.pt (default: the network that is shipped, or else the newest here)",
+        help="an .stn file, exp/NAME, or a model.pt (default: the network that is shipped, or else the newest here)",
     )
     parser.add_argument("--rate", type=int, default=8000, help="of raw samples, Hz (default: 8000); WAV says its own")
     parser.add_argument("--format", choices=FORMATS, default="s16", help="of raw samples, little-endian (default: s16)")

@@ -72,7 +72,7 @@ def make_table4(experiments: Sequence[Path], out: Path) -> str:
     """Write `out/table4.csv` and `out/table4.png` from finished experiments of a separation recipe.
 
     Args:
-        experiments: exp/<name>, one per seed, each with the results.json of its report.
+        experiments: exp/NAME, one per seed, each with the results.json of its report.
         out: the folder.
 
     Returns:

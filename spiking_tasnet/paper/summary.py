@@ -49,7 +49,7 @@ def standard_deviation(values: Sequence[float]) -> float:
 def mean_and_sd(values: Sequence[float], decimals: int) -> str:
     """Format the mean, and the standard deviation where there are several seeds.
 
-    Example:
+    Examples:
         >>> mean_and_sd([99.1, 99.3], 2), mean_and_sd([99.1], 2)
         ('99.20 ± 0.14', '99.10')
     """

@@ -21,7 +21,7 @@ def activity(x: Tensor) -> Tensor:
 
     The sums are taken in float32 whatever the precision of `x`.
 
-    Example:
+    Examples:
         >>> activity(torch.tensor([2.0, 0.0, 0.0, 0.0]))
         tensor(0.5000)
     """

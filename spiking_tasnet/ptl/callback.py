@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class ProgressiveTandemLearning(pl.Callback):
-    """Convert the network that a LightningModule trains, one layer a stage.
+    """Convert the network that a LightningModule trains, one layer per stage.
 
     Stage l, at the start of an epoch: the threshold of layer l is measured on the hybrid network in eval mode, the
     layer is converted and coupled, everything that runs before it is frozen, and the optimisers are made anew by the
@@ -40,13 +40,13 @@ class ProgressiveTandemLearning(pl.Callback):
 
     Args:
         config: N_s, T_p, percentile and the like.
-        monitor: what `validation_step` logs and lower is better; it decides on patience and on the best state.
-        recorded: the logged loss that `records` tell of each stage; None for `monitor`.
+        monitor: name of the logged validation loss that decides on patience and on the best state; lower is better.
+        recorded: name of the logged loss that `records` hold for each stage; None for `monitor`.
         rate: the learning rate inside a stage, as a factor of the one it begins with; None leaves it to the module, or
             to `linear_fall` where `config.anneal` asks for it.
 
     Attributes:
-        records: one `StageRecord` a stage, the running one last.
+        records: one `StageRecord` per stage, the running one last.
 
     Raises:
         ValueError: at fit start, when the module holds no convertible layer.
@@ -112,7 +112,7 @@ class ProgressiveTandemLearning(pl.Callback):
             trainer.should_stop = True
 
     def _keep_frozen(self, module: pl.LightningModule) -> None:
-        """Simulate the layers below the stage's once an item."""
+        """Simulate the layers below that of the stage once per item."""
         frozen = set(frozen_in(self._order, self.records[-1], module))
         layers = convertible_layers(module)
         self._cache.attach([layers[name] for name in self._layers if name in frozen])
@@ -154,7 +154,7 @@ class ProgressiveTandemLearning(pl.Callback):
         return self.config.joint_epochs if record.role == JOINT else self.config.max_epochs_per_stage
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say so if the trainer stopped before the conversion was complete."""
+        """Warn if the trainer stopped before the conversion was complete."""
         self._cache.detach()
         if not self.finished and not trainer.interrupted:
             logger.warning(
@@ -164,7 +164,7 @@ class ProgressiveTandemLearning(pl.Callback):
             )
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Leave the layers as they are without the callback."""
+        """Release the layers from the cache."""
         self._cache.detach()
 
     def _begin_stage(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -238,7 +238,7 @@ class ProgressiveTandemLearning(pl.Callback):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint needs to go on in the middle of a stage: plain numbers and tensors."""
+        """What a checkpoint needs to continue in the middle of a stage: plain numbers and tensors."""
         return {
             "records": [dataclasses.asdict(record) for record in self.records],
             "patience": dataclasses.asdict(self.patience),
@@ -249,7 +249,7 @@ class ProgressiveTandemLearning(pl.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up a stage where a checkpoint left it."""
+        """Restore a stage from a checkpoint."""
         self.records = [StageRecord(**record) for record in state_dict["records"]]
         self.patience = Patience(**state_dict["patience"])
         self.running, self._best = state_dict["running"], state_dict["best"]

@@ -1,4 +1,4 @@
-"""Which modules lie below a layer, and freezing them: weights, batch norm statistics and dropout."""
+"""Find the modules below a layer and freeze them: weights, batch norm statistics and dropout."""
 
 from __future__ import annotations
 

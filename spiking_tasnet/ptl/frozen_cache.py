@@ -1,4 +1,4 @@
-"""What frozen layers fire for an item, kept for the rest of a PTL stage: simulated once instead of once an epoch."""
+"""The spikes of frozen layers, kept for the rest of a PTL stage: each item is simulated once, not once per epoch."""
 
 from __future__ import annotations
 

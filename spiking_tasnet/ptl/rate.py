@@ -1,4 +1,4 @@
-"""Rate-coded conversion [26, 27] simulated in windows, so that thousands of steps need the memory of 32."""
+"""Rate-coded conversion (Diehl et al., 2015; Rueckauer et al., 2017), simulated in windows of constant memory."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ JOINT = "joint"  # role of the stage that trains all converted layers
 
 @dataclass
 class StageRecord:
-    """What happened in one stage of Algorithm 1; losses are those that the callback records.
+    """One stage of Algorithm 1; its losses are those that the callback records.
 
     Attributes:
         ptl_stage: from 1.

@@ -15,7 +15,7 @@ Rate = Callable[[float, int], float]
 def linear_fall(epochs: float, length: int) -> float:
     """Factor of the learning rate that falls linearly from 1 to 0 over the longest duration of a stage.
 
-    Example:
+    Examples:
         >>> [linear_fall(epochs, 4) for epochs in (0, 1, 3.5)]
         [1.0, 0.75, 0.125]
     """

@@ -1,4 +1,4 @@
-"""Run a LightningModule's own steps outside Lightning's loops, reading what they log."""
+"""Run a LightningModule's own steps outside Lightning's loops and read what they log."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def stage_spans(ptl_stages: Iterable[int]) -> list[Span]:
     Args:
         ptl_stages: of each epoch in turn, 0 for an epoch of the ANN.
 
-    Example:
+    Examples:
         >>> stage_spans([0, 0, 1])
         [(0, 0.5, 2.5), (1, 2.5, 3.5)]
     """

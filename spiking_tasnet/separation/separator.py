@@ -34,7 +34,7 @@ class Separator:
         OSError: the runtime in C cannot be built here.
         ValueError: `segment` is no sensible number, or a network that the runtime in C cannot run.
 
-    Example:
+    Examples:
         >>> from spiking_tasnet.separation.config import ModelConfig
         >>> separator = Separator(TasNet(ModelConfig(n_filters=16, bn_chan=8, hid_chan=8, n_blocks=2)))
         >>> separator.separate(np.zeros(44100), 44100).shape
@@ -57,7 +57,7 @@ class Separator:
         """Load an experiment folder, its `snn` or `ann` folder, or a model file.
 
         Args:
-            path: exp/<name>, exp/<name>/snn, a model.pt or a packed file; None for `default_model`.
+            path: exp/NAME, exp/NAME/snn, a model.pt or a packed file; None for `default_model`.
             ann: take the analog network; the spiking one otherwise.
             segment: as the class.
             backend: as the class.
@@ -88,7 +88,7 @@ class Separator:
         Raises:
             ValueError: `rate` is out of range.
 
-        Example:
+        Examples:
             >>> from spiking_tasnet.separation.config import ModelConfig
             >>> separator = Separator(TasNet(ModelConfig(n_filters=16, bn_chan=8, hid_chan=8, n_blocks=2)))
             >>> stream = separator.stream(8000)

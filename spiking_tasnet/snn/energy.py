@@ -48,7 +48,7 @@ class LayerCost:
 def record_cost(network: nn.Module) -> Iterator[dict[str, LayerCost]]:
     """Record the cost of every linear operator while the block runs `network`.
 
-    Example:
+    Examples:
         >>> network = nn.Sequential(nn.Linear(3, 4))
         >>> with record_cost(network) as cost:
         ...     _ = network(torch.zeros(2, 3))

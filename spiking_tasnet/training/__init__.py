@@ -1,7 +1,7 @@
 """The training of any recipe: it can be killed at any time and continues exactly.
 
 fit             one trainer for all trainings
-history         one row an epoch, in a CSV and in the log
+history         one row per epoch, in a CSV and in the log
 checkpoint      a file from which a training continues exactly
 best_state      the best epoch by validation
 moving_average  an average of the weights, validated in their place

@@ -1,4 +1,4 @@
-"""The best state of a training, by validation: kept while it runs, loaded back when it ends."""
+"""The best state of a training by validation: kept while it runs, loaded when it ends."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class BestState(pl.Callback):
     """Keep the state of the epoch with the lowest `monitor` and load it back when training ends.
 
     Args:
-        monitor: what `validation_step` logs and lower is better.
-        average: keep its weights, which are those that were validated, instead of the module's.
+        monitor: name of a logged validation loss; lower is better.
+        average: keep the averaged weights, which are the validated ones, instead of the module's.
     """
 
     def __init__(self, monitor: str = "val_loss", average: MovingAverage | None = None) -> None:
         self.monitor, self.average, self.best, self.state = monitor, average, float("inf"), None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Compare."""
+        """Keep the state if it is the best."""
         loss = trainer.callback_metrics[self.monitor].item()
         if loss < self.best:
             with self.average.swapped_in(pl_module) if self.average else nullcontext():
@@ -42,9 +42,9 @@ class BestState(pl.Callback):
         pl_module.load_state_dict(self.state)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best so far."""
+        """The best state so far."""
         return {"best": self.best, "state": self.state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best so far."""
+        """Restore the best state so far."""
         self.best, self.state = state_dict["best"], state_dict["state"]

@@ -21,10 +21,10 @@ class EpochCheckpoint(pl.Callback):
     """Save everything at the start of each epoch, when schedulers and callbacks have settled.
 
     Lightning's own checkpoint at the end of an epoch comes before the learning-rate schedulers step, so a run resumed
-    from it differs; and its loop state tells positions inside an epoch. This one holds no loop state but the number
-    of the epoch, and the random states of torch and CUDA, which are taken up where the epoch starts. Resume with
-    ``trainer.fit(..., ckpt_path=path, weights_only=True)``. Put it after the callbacks whose state it shall hold; count
-    the training in epochs, not in steps.
+    from it differs; and its loop state holds positions inside an epoch. This one holds only the number of the epoch
+    and the random states of torch and CUDA, which are restored where the epoch starts. Resume with
+    ``trainer.fit(..., ckpt_path=path, weights_only=True)``. Place it after the callbacks whose state it should save;
+    limit the training by epochs, not by steps.
 
     Args:
         path: the file; the one of the epoch before stays beside it (see `find_checkpoint`).
@@ -35,13 +35,13 @@ class EpochCheckpoint(pl.Callback):
         self._epoch, self._random, self._saving = 0, None, False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Go on counting epochs where the checkpoint was taken."""
+        """Continue counting epochs from the checkpoint."""
         if self._random is not None:
             counters = vars(trainer.fit_loop.epoch_progress.current)  # ready, started, processed, completed
             counters.update(dict.fromkeys(counters, self._epoch))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save; right after a resume, take up the random states instead."""
+        """Save; right after a resume, restore the random states instead."""
         if self._random is not None:
             torch.set_rng_state(self._random["cpu"])
             if self._random["cuda"] and torch.cuda.is_available():
@@ -65,7 +65,7 @@ class EpochCheckpoint(pl.Callback):
             del checkpoint["loops"]
 
     def state_dict(self) -> dict[str, Any]:
-        """The epoch about to start, and the random states now."""
+        """The epoch that is about to start, and the present random states."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         return {"epoch": self._epoch, "random": {"cpu": torch.get_rng_state(), "cuda": cuda}}
 
@@ -75,23 +75,23 @@ class EpochCheckpoint(pl.Callback):
 
 
 def previous_checkpoint(path: Path) -> Path:
-    """Where the checkpoint of the epoch before lies."""
+    """Path of the checkpoint of the epoch before."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def find_checkpoint(path: str | Path) -> Path | None:
-    """The checkpoint to go on from: the newest that is whole. A damaged one is replaced by that of the epoch before.
+    """Find the checkpoint to continue from: the newest that is whole. A damaged one is replaced by the one before it.
 
-    A run that goes on from the epoch before only does that epoch again, and ends the same.
+    A run that continues from the epoch before only repeats that epoch, and ends the same.
 
     Args:
         path: of `EpochCheckpoint`.
 
     Returns:
-        `path`; where it is damaged (with a warning) or not there, the one of the epoch before; None if neither is.
+        `path`; if it is damaged (with a warning) or missing, the checkpoint of the epoch before; None if there is none.
 
     Raises:
-        ValueError: no checkpoint that is there is whole.
+        ValueError: there are checkpoints, but all are damaged.
     """
     path, faults = Path(path), []
     for place in (path, previous_checkpoint(path)):
@@ -120,6 +120,6 @@ def _check(path: Path) -> None:
 
 
 def remove_checkpoints(path: str | Path) -> None:
-    """Remove the checkpoints of a training that is over: several times the model, and of no use any more."""
+    """Remove the checkpoints of a finished training, which are several times as large as the model."""
     for place in (Path(path), previous_checkpoint(Path(path))):
         place.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The folder of a training: one process at a time, one set of settings."""
+"""The folder of a training is held by one process at a time and belongs to one set of settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEFT = ("model.pt", "last.ckpt", previous_checkpoint(Path("last.ckpt")).name)
 def claimed(
     out: Path, config: Config, deciding: Callable[[Config], dict[str, Any]], origin: dict[str, str]
 ) -> Iterator[None]:
-    """Hold the folder of a training; what another training left there is refused, what the same one left goes on.
+    """Hold the folder of a training: refuse the files of another training, continue those of the same one.
 
     Args:
         out: the folder; gets config.yaml and origin.json, written before training.
@@ -35,7 +35,7 @@ def claimed(
         origin: fingerprints of what the training starts from besides: of the data, of an ANN.
 
     Raises:
-        ValueError: another process trains there, or what lies there came about by other settings or from other data.
+        ValueError: another process trains there, or the files there came from other settings or other data.
         OSError: the folder cannot be written.
     """
     with held(out, "wait for it, or give another --exp", who="training"):
@@ -78,7 +78,7 @@ def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
 def _goes_on(key: str, there: dict[str, Any], here: dict[str, Any]) -> bool:
     """Whether a setting may change in a training that goes on: more epochs, unless the learning rate counts on them.
 
-    The schedule ``hold`` has its fall of the learning rate begin when somebody decides so.
+    With the schedule ``hold`` the user decides when the learning rate begins to fall.
     """
     section, _, name = key.rpartition(".")
     if name in ("max_epochs", "tail_epochs") and here.get(f"{section}.schedule") == "hold":

@@ -46,17 +46,17 @@ def fit(
     clip_norm: float | None = None,
     precision: str = "32-true",
 ) -> TrainingFacts:
-    """Train `module` in the folder `out`; a run that was interrupted there goes on.
+    """Train `module` in the folder `out`, or continue a run that was interrupted there.
 
     Args:
         module: logs `metrics`.
         data: loaders.
         out: gets history.csv and last.ckpt, and the checkpoint of the epoch before.
-        callbacks: whose state a resumed run takes up.
+        callbacks: their state is restored in a resumed run.
         metrics: columns of the history.
-        describe: a row of the history in words.
-        columns: of the history besides.
-        max_epochs: end at the latest after this many.
+        describe: turns a row of the history into words.
+        columns: further columns of the history.
+        max_epochs: longest duration.
         clip_norm: gradient norm limit; None for none.
         precision: Lightning's, or ``auto``.
 
@@ -64,9 +64,9 @@ def fit(
         How long the training took, over all calls, and the size of what was trained.
 
     Raises:
-        KeyboardInterrupt: the user stopped it; the next call goes on.
-        SystemExit: with code 143, a SIGTERM did; the next call goes on too.
-        ValueError: an item that a loader process cannot read, or no checkpoint there is whole.
+        KeyboardInterrupt: the user stopped it; the next call continues.
+        SystemExit: with code 143, after a SIGTERM; the next call continues.
+        ValueError: a loader process cannot read an item, or all checkpoints are damaged.
         OSError: loader processes lack shared memory.
     """
     keep_freed_memory()

@@ -1,4 +1,4 @@
-"""The history of a training: one row an epoch, in a CSV and in the log."""
+"""The history of a training: one row per epoch, in a CSV and in the log."""
 
 from __future__ import annotations
 

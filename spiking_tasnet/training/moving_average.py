@@ -1,4 +1,4 @@
-"""A moving average of the weights, validated and kept in their place (Polyak and Juditsky, 1992)."""
+"""A moving average of the weights, validated and kept in place of the weights (Polyak and Juditsky, 1992)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class MovingAverage(pl.Callback):
     first steps, d = min(decay, (1 + step) / (10 + step)), so that the random start is soon forgotten.
 
     Args:
-        decay: kept per step, 0 < decay < 1; 1 / (1 - decay) steps are averaged.
+        decay: fraction kept at each step, 0 < decay < 1; about 1 / (1 - decay) steps are averaged.
     """
 
     def __init__(self, decay: float):
@@ -74,7 +74,7 @@ class MovingAverage(pl.Callback):
         return {"steps": self.steps, "average": self.average}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the average so far."""
+        """Restore the average."""
         self.steps, self.average = state_dict["steps"], state_dict["average"]
 
 

@@ -1,4 +1,4 @@
-"""The order of an epoch, the same however often a run is interrupted."""
+"""The order of the items in an epoch; it does not depend on interruptions of the run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class EpochSampler(Sampler):
 
     Args:
         n_items: items in the data set.
-        n_keys: items an epoch, chosen anew each time; 0 for all.
+        n_keys: items per epoch, drawn again for each; 0 for all.
         shuffle: False keeps the order and epoch 0.
         seed: of the order.
     """

@@ -89,7 +89,7 @@ class VisionModule(pl.LightningModule):
 def half_cosine(epochs: float, length: int) -> float:
     """Factor of the learning rate in an epoch: from 1 to 0 over `length` epochs.
 
-    Example:
+    Examples:
         >>> [half_cosine(epoch, 2) for epoch in (0, 1.7, 2)]
         [1.0, 0.5, 0.0]
     """

@@ -104,7 +104,7 @@ def vgg(name: str) -> Callable[..., nn.Sequential]:
 def strided(configuration: Sequence[int | str], width: float = 1.0) -> list[tuple[int, int, int]]:
     """(channels, kernel, stride) of a VGG configuration; the stride of a convolution stands for the pooling before it.
 
-    Example:
+    Examples:
         >>> strided((64, "M", 128, "M"))
         [(64, 3, 1), (128, 3, 4)]
         >>> strided((64, "M", 128, 128, "M"))

@@ -44,7 +44,7 @@ class Experiment:
     """Everything that the report shows.
 
     Attributes:
-        folder: exp/<name>.
+        folder: exp/NAME.
         corpus: what stage 0 wrote.
         config: of PTL, or of the first tested method if PTL was not tested.
         results: method -> its entry of results.json, in the order of `METHODS`.

@@ -1,6 +1,6 @@
 """Users' recordings: a sound file is inspected once, then read block by block as one channel, in constant memory.
 
-Example:
+Examples:
     >>> import tempfile, soundfile
     >>> path = Path(tempfile.mkdtemp()) / "meeting.wav"
     >>> sound = np.sin(np.arange(16000) / 5)

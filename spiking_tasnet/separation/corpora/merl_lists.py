@@ -44,7 +44,7 @@ class MixLine:
 def matlab_number(value: float) -> str:
     """Write a number as Matlab's num2str does: 4 digits after the point of its leading one, 5 below 10.
 
-    Example:
+    Examples:
         >>> matlab_number(2.110349), matlab_number(-12.34567), matlab_number(1.0), matlab_number(0.0799691)
         ('2.1103', '-12.3457', '1', '0.079969')
     """

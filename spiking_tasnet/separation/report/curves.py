@@ -16,7 +16,7 @@ from spiking_tasnet.separation.report.results import Epoch
 def stage_spans(history: Sequence[Epoch]) -> list[curves.Span]:
     """Return (ptl_stage, first, last) of each stage on the axis of the whole run's epochs, half an epoch around.
 
-    Example:
+    Examples:
         >>> stage_spans([Epoch(1, 0, 0, 0), Epoch(2, 0, 0, 0), Epoch(1, 1, 0, 0)])
         [(0, 0.5, 2.5), (1, 2.5, 3.5)]
     """

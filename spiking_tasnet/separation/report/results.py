@@ -32,7 +32,7 @@ class Experiment:
     """All that the report shows.
 
     Attributes:
-        folder: exp/<name>.
+        folder: exp/NAME.
         rows: condition -> system -> score rows in the order of the data folder.
         history: the whole run's epochs: the ANN's, then the conversion's.
         stages: the entries of snn/stages.json.

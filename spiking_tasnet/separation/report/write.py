@@ -25,7 +25,7 @@ def write_report(
     """Write the report of a finished experiment into its folder.
 
     Args:
-        exp_dir: exp/<name>, with what stages 1 to 4 wrote.
+        exp_dir: exp/NAME, with what stages 1 to 4 wrote.
         data_dir: the data folder of stage 0; its `tt` gives the listening examples.
         published: numbers on WSJ0-2mix to show beside, labelled as the paper's.
         allow_pipes: run the commands of an scp.

@@ -15,7 +15,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 def write_cell(text: str) -> str:
     """Put an apostrophe before text that a spreadsheet would compute, and before one that is there; numbers stay.
 
-    Example:
+    Examples:
         >>> [write_cell(text) for text in ("=1+1", "-inf", "'a", "a")]
         ["'=1+1", '-inf', "''a", 'a']
     """
@@ -25,7 +25,7 @@ def write_cell(text: str) -> str:
 def read_cell(text: str) -> str:
     """Return what `write_cell` was given.
 
-    Example:
+    Examples:
         >>> [read_cell(text) for text in ("'=1+1", "-inf", "''a", "a")]
         ['=1+1', '-inf', "'a", 'a']
     """
