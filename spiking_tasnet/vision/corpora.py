@@ -13,6 +13,7 @@ import shutil
 import tarfile
 import tempfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -139,6 +140,17 @@ def torchvision() -> ModuleType:
     return torchvision
 
 
+def image_folder(folder: Path, transform: Callable[[Any], Any] | None = None) -> Any:
+    """Torchvision's `ImageFolder`: one folder per class. Hidden files, such as macOS' `._x.jpg`, are no images."""
+    datasets = torchvision().datasets
+
+    def is_image(path: str) -> bool:
+        name = os.path.basename(path)
+        return not name.startswith(".") and name.lower().endswith(datasets.folder.IMG_EXTENSIONS)
+
+    return datasets.ImageFolder(str(folder), transform, is_valid_file=is_image)
+
+
 def _download(corpus: str, folder: Path) -> Path:
     names = {"mnist": "MNIST", "cifar10": "CIFAR10"}
     if corpus not in names:
@@ -206,7 +218,7 @@ def _cifar10(source: Path, part: str, out: Path) -> Arrays:
 
 def _folder_arrays(folder: Path) -> Arrays:
     """Read CIFAR-10 from one folder per class, classes in the usual order."""
-    images = torchvision().datasets.ImageFolder(str(folder), transform=np.asarray)
+    images = image_folder(folder, np.asarray)
     if tuple(images.classes) != CIFAR10_CLASSES:
         raise ValueError(f"{folder}: classes {', '.join(images.classes)} found, {', '.join(CIFAR10_CLASSES)} expected")
     stacked = np.stack([image for image, _ in track(images, len(images), folder.name, "image")])
@@ -219,7 +231,7 @@ def _imagenet(source: Path, out: Path) -> Corpus:
     for part in ("train", "val"):
         if not (source / part).is_dir():
             raise FileNotFoundError(f"{source}: no {part}/ there; --source names a folder with train/ and val/")
-    parts = [torchvision().datasets.ImageFolder(str(source / part)) for part in ("train", "val")]
+    parts = [image_folder(source / part) for part in ("train", "val")]
     if parts[0].classes != parts[1].classes:
         raise ValueError(f"{source}: {len(parts[0].classes)} classes in train/, {len(parts[1].classes)} others in val/")
     counts = (len(parts[0]), len(parts[1]))

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from spiking_tasnet.training.loaders import Loader
 from spiking_tasnet.training.sampler import EpochSampler
 from spiking_tasnet.vision.config import DataConfig
-from spiking_tasnet.vision.corpora import Corpus, read_corpus, torchvision
+from spiking_tasnet.vision.corpora import Corpus, image_folder, read_corpus, torchvision
 
 Keys = Sequence[tuple[int, int]]  # (epoch, index)
 Batch = tuple[Tensor, Tensor]  # images (batch, chan, height, width) float32, labels (batch,) int64
@@ -89,7 +89,7 @@ class FolderImages(Dataset[tuple[Tensor, int]]):
             else [transforms.Resize(round(size / 0.875)), transforms.CenterCrop(size)]
         )
         steps = [*crop, transforms.ToTensor(), transforms.Normalize(corpus.mean, corpus.std)]
-        self.images = torchvision().datasets.ImageFolder(str(folder), transforms.Compose(steps))
+        self.images = image_folder(folder, transforms.Compose(steps))
 
     def __len__(self) -> int:
         """Number of images."""
@@ -113,6 +113,7 @@ class VisionData(pl.LightningDataModule):
 
     Raises:
         FileNotFoundError: stage 0 did not run.
+        ValueError: too few images for training or validation, or a channel that cannot be normalised.
     """
 
     def __init__(self, data_dir: str | Path, config: DataConfig, seed: int = 0):
@@ -124,6 +125,13 @@ class VisionData(pl.LightningDataModule):
         n_val = round(config.val_part * len(order))
         self.val_index = np.sort(order[:n_val][: config.limit_val or None])
         self.train_index = np.sort(order[n_val:][: config.limit_train or None])
+        if len(self.train_index) < 2 or not len(self.val_index):
+            raise ValueError(
+                f"data: {len(self.train_index)} training and {len(self.val_index)} validation images found, two (batch "
+                "norm needs them) and one expected; change val_part or limit_train"
+            )
+        if config.normalise and not all(std > 0 for std in self.corpus.std):
+            raise ValueError("data.normalise: a channel that is the same everywhere found; set normalise: false")
 
     def _images(self, part: str, training: bool) -> Images:
         if self.corpus.folder:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from tiny_images import tiny_data
 
+from spiking_tasnet.files import read_json, write_json
 from spiking_tasnet.vision.config import DataConfig
 from spiking_tasnet.vision.corpora import Corpus, prepare
 from spiking_tasnet.vision.data import ArrayImages, VisionData, augment
@@ -175,3 +176,33 @@ def test_mistakes_are_told(tmp_path):
         DataConfig(batch_size=1)
     with pytest.raises(ValueError, match="val_part in"):
         DataConfig(val_part=1.0)
+
+
+@pytest.mark.parametrize("settings", [{"val_part": 0.001}, {"val_part": 0.999}, {"limit_train": 1}])
+def test_a_split_that_leaves_too_few_images_is_refused_before_training(data_dir, settings):
+    with pytest.raises(ValueError, match="training and .* validation images found, two .* and one expected"):
+        VisionData(data_dir, DataConfig(**settings))
+
+
+def test_a_constant_channel_is_not_normalised(tmp_path):
+    data_dir = tiny_data(tmp_path)
+    facts = read_json(data_dir / "dataset.json")
+    write_json(data_dir / "dataset.json", facts | {"std": [0.0]})
+    with pytest.raises(ValueError, match="a channel that is the same everywhere found"):
+        VisionData(data_dir, DataConfig(normalise=True))
+    VisionData(data_dir, DataConfig())
+
+
+def test_hidden_files_of_an_image_folder_are_no_images(tmp_path):
+    pytest.importorskip("torchvision")
+    from PIL import Image
+
+    for part in ("train", "val"):
+        for name in ("cat", "dog"):
+            (tmp_path / "source" / part / name).mkdir(parents=True)
+            for number in range(3):
+                Image.new("RGB", (50, 40)).save(tmp_path / "source" / part / name / f"{number}.PNG")
+                (tmp_path / "source" / part / name / f"._{number}.PNG").write_bytes(b"\0\5\x16\7")
+    assert prepare("imagenet", tmp_path / "source", tmp_path / "data").counts == (6, 6)
+    data = VisionData(tmp_path / "data", DataConfig(batch_size=2, val_part=0.34))
+    assert sum(len(labels) for _, labels in data.test_dataloader()) == 6
