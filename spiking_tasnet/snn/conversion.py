@@ -176,9 +176,10 @@ def convert(
             ranges[name] = convert_layer(network, name, run, settings)
     else:
         for name in names:
-            spikes = not layers[name].readout
-            measured = measure_activations(network, layers[name], run)[0] if spikes else None
-            ranges[name] = _act_max(name, measured, settings).to(layers[name].threshold.device) if spikes else None
+            ranges[name] = None
+            if not layers[name].readout:
+                measured, _ = measure_activations(network, layers[name], run)
+                ranges[name] = _act_max(name, measured, settings).to(layers[name].threshold.device)
         for name in names:
             _convert(layers[name], ranges[name], settings, first=name == names[0])
     reports = _reports(network, order, ranges)
@@ -189,15 +190,15 @@ def convert(
 
 def _reports(network: nn.Module, order: list[str], ranges: dict[str, Tensor | None]) -> list[LayerReport]:
     """What became of every module that runs, in execution order."""
-    reports = []
+    reports, layers = [], convertible_layers(network)
     for name in order:
-        module = network.get_submodule(name)
-        if name not in ranges:
-            reports.append(LayerReport(name, "analog", f"{type(module).__name__} left as it is"))
+        if name not in layers:
+            kind = type(network.get_submodule(name)).__name__
+            reports.append(LayerReport(name, "analog", f"{kind} left as it is"))
             continue
-        act_max = ranges[name]
-        told = "" if act_max is None else f", a_u {act_max.mean():.4g}, theta {module.threshold.mean():.4g}"
-        reports.append(LayerReport(name, "converted", module.role + told))
-        if module.norm is not None and module.settings.folded:
+        layer, act_max = layers[name], ranges[name]
+        sizes = "" if act_max is None else f", a_u {act_max.mean():.4g}, theta {layer.threshold.mean():.4g}"
+        reports.append(LayerReport(name, "converted", layer.role + sizes))
+        if layer.norm is not None and layer.settings.folded:
             reports.append(LayerReport(f"{name}.norm", "folded", f"into {name}.operator"))
     return reports

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from spiking_tasnet.snn.layers import ConvertibleLayer
-from spiking_tasnet.snn.operators import OPERATORS, fan_out
+from spiking_tasnet.snn.operators import OPERATORS, Operator, fan_out
 from spiking_tasnet.snn.spikes import Spikes
 
+COUNTED = (*OPERATORS, nn.ConvTranspose1d)
 MAC_JOULE = 4.6e-12  # 32-bit float multiply-accumulate in 45 nm
 AC_JOULE = 0.9e-12  # 32-bit float addition in 45 nm
 ENERGY_SOURCE = "Horowitz, ISSCC 2014: 45 nm, 32-bit float, multiply 3.7 pJ + add 0.9 pJ a MAC, add 0.9 pJ an AC"
+
+
+Hook = Callable[[nn.Module, tuple, Tensor | Spikes], None]
 
 
 @dataclass
@@ -61,7 +65,7 @@ def record_cost(network: nn.Module) -> Iterator[dict[str, LayerCost]]:
     for name, module in network.named_modules():
         if isinstance(module, ConvertibleLayer):
             handles.append(module.register_forward_hook(_hook(costs, name, module.operator)))
-        elif isinstance(module, (*OPERATORS, nn.ConvTranspose1d)) and id(module) not in inside:
+        elif isinstance(module, COUNTED) and id(module) not in inside:
             handles.append(module.register_forward_hook(_hook(costs, name, module)))
     try:
         yield costs
@@ -121,7 +125,7 @@ def total_cost(costs: dict[str, LayerCost], amount: float) -> dict[str, Any]:
     return {"layers": layers, "total": total, "mac_joule": MAC_JOULE, "ac_joule": AC_JOULE, "source": ENERGY_SOURCE}
 
 
-def _hook(costs: dict[str, LayerCost], name: str, operator: nn.Module):
+def _hook(costs: dict[str, LayerCost], name: str, operator: Operator | nn.ConvTranspose1d) -> Hook:
     def hook(module: nn.Module, inputs: tuple, output: Tensor | Spikes) -> None:
         cost = costs.setdefault(name, LayerCost(getattr(module, "role", "analog")))
         x = inputs[0]
@@ -140,12 +144,9 @@ def _hook(costs: dict[str, LayerCost], name: str, operator: nn.Module):
     return hook
 
 
-def dense_macs(operator: nn.Module, in_shape: torch.Size) -> float:
+def dense_macs(operator: Operator | nn.ConvTranspose1d, in_shape: torch.Size) -> float:
     """MACs of one dense pass over an input of `in_shape`, exact at padding edges."""
-    if isinstance(operator, nn.ConvTranspose1d):
-        weight = operator.weight
-        return float(in_shape.numel() * weight.shape[1] * weight.shape[2])
     reach = fan_out(operator, in_shape)
-    return (reach.expand(1, 1, *in_shape[2:]) if reach.dim() else reach).sum().item() * (
-        in_shape.numel() if not reach.dim() else in_shape[0] * in_shape[1]
-    )
+    if not reach.dim():
+        return reach.item() * in_shape.numel()
+    return reach.expand(1, 1, *in_shape[2:]).sum().item() * in_shape[0] * in_shape[1]

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -68,29 +68,30 @@ def export_network(network: nn.Module, path: str | os.PathLike) -> list[LayerRep
         if not isinstance(module, ConvertibleLayer) and any(isinstance(m, ConvertibleLayer) for m in module.modules()):
             what = f"{name}: {type(module).__name__}" if name else type(module).__name__
             raise ValueError(f"{what} is no nn.Sequential, so its order is unknown: export the nn.Sequential in it")
-    converted = [place for place, (_, module) in enumerate(modules) if _is_converted(module)]
+    converted = {place: module for place, (_, module) in enumerate(modules) if _is_converted(module)}
     if not converted:
         raise ValueError("no converted layer found: convert the network first (convert, or ProgressiveTandemLearning)")
-    first, last = converted[0], converted[-1]
+    first, last = min(converted), max(converted)
     wrong = [f"{name}: {fault}" for name, module in modules[first : last + 1] if (fault := _fault(module))]
-    wrong += _faults_of_the_chain([modules[place] for place in converted])
+    wrong += _faults_of_the_chain([(modules[place][0], layer) for place, layer in converted.items()])
     if wrong:
         raise ValueError("cannot export: " + "; ".join(wrong))
 
-    arrays: Fields = {"format": np.array(FORMAT), "fraction_bits": np.array(FRACTION_BITS)}
+    arrays: dict[str, Any] = {"format": np.array(FORMAT), "fraction_bits": np.array(FRACTION_BITS)}
     arrays["layers"] = np.array([modules[place][0] for place in converted])
     reports, below, flatten = [], None, False
+    numbers = {place: number for number, place in enumerate(converted)}
     for place, (name, module) in enumerate(modules):
         if place not in converted:
             flatten |= isinstance(module, nn.Flatten)
             if any(True for _ in module.parameters()) or not isinstance(module, TRANSPARENT):
                 reports.append(LayerReport(name, "analog", f"{type(module).__name__} left outside the file"))
             continue
-        fields = _fields(module, below) | {"flatten": np.array(flatten)}
-        number = converted.index(place)
-        arrays |= {f"{number}.{field}": values for field, values in fields.items()}
-        reports.append(LayerReport(name, "exported", f"{module.role}, {fields['kind']}, {fields['weight'].dtype}"))
-        below, flatten = module, False
+        layer = converted[place]
+        fields = _fields(layer, below) | {"flatten": np.array(flatten)}
+        arrays |= {f"{numbers[place]}.{field}": values for field, values in fields.items()}
+        reports.append(LayerReport(name, "exported", f"{layer.role}, {fields['kind']}, {fields['weight'].dtype}"))
+        below, flatten = layer, False
     with whole_file(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
     return reports
@@ -164,7 +165,7 @@ def _in_order(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
         yield from _in_order(inner, f"{name}.{child}" if name else child)
 
 
-def _is_converted(module: nn.Module) -> bool:
+def _is_converted(module: nn.Module) -> TypeGuard[ConvertibleLayer]:
     return isinstance(module, ConvertibleLayer) and module.is_converted
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -19,10 +21,11 @@ def folded_weights(operator: Operator, norm: BatchNorm) -> tuple[Tensor, Tensor]
     Raises:
         ValueError: `norm` keeps no running statistics, so it has no fixed effect to fold.
     """
-    if norm.running_mean is None:
+    mean, var = norm.running_mean, norm.running_var
+    if mean is None or var is None:
         raise ValueError("batch norm without running statistics found, nothing fixed to fold: set track_running_stats")
     with torch.no_grad():
-        weight, bias = _fold(operator, norm, norm.running_mean.double(), norm.running_var.double())
+        weight, bias = _fold(operator, norm, mean.double(), var.double())
     return weight.to(operator.weight.dtype), bias.to(operator.weight.dtype)
 
 
@@ -36,7 +39,7 @@ def live_weights(operator: Operator, norm: BatchNorm, x: Tensor | None) -> tuple
         norm: batch norm.
         x: what the operator is given, (batch, in, ...); not read in eval mode.
     """
-    if not norm.training:
+    if not norm.training and norm.running_mean is not None and norm.running_var is not None:
         return _fold(operator, norm, norm.running_mean, norm.running_var)
     before = operator(x)
     norm(before.detach())  # for its running statistics
@@ -65,19 +68,23 @@ def fold_shortcut(operator: Operator, norm: BatchNorm | None) -> None:
     own = identity_tap(operator, weight)
     own += torch.eye(len(own), dtype=weight.dtype, device=weight.device)
     operator.weight.copy_(weight)
-    if norm is not None:
+    if norm is not None and operator.bias is not None and bias is not None:
         operator.bias.copy_(bias)
-        norm.weight.fill_(1)
-        norm.bias.zero_()
-        norm.running_mean.zero_()
-        norm.running_var.fill_(1 - norm.eps)
+        for values, neutral in _neutral(norm):
+            values.fill_(neutral)
 
 
 def changes_nothing(norm: BatchNorm) -> bool:
     """Whether a batch norm is, in eval mode, the identity that `fold_shortcut` leaves."""
-    zeros = (norm.bias, norm.running_mean)
-    unit = norm.running_var == 1 - norm.eps
-    return bool(unit.all() and (norm.weight == 1).all() and not any(values.any() for values in zeros))
+    return all(bool((values == neutral).all()) for values, neutral in _neutral(norm))
+
+
+def _neutral(norm: BatchNorm) -> Iterator[tuple[Tensor, float]]:
+    """Gain, bias, mean and variance of a batch norm, each with the value at which it changes nothing."""
+    tensors = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    for values, neutral in zip(tensors, (1, 0, 0, 1 - norm.eps), strict=True):
+        if values is not None:
+            yield values, neutral
 
 
 def carries_shortcut(operator: Operator) -> bool:

@@ -147,6 +147,7 @@ class ConvertibleLayer(nn.Module):
         operator = self.operator
         if self.norm is not None and settings.folded:
             weight, bias = folded_weights(operator, self.norm)
+            assert operator.bias is not None  # the constructor gave it one
             operator.weight.data.copy_(weight)
             operator.bias.data.copy_(bias)
         if settings.constraints.fan_in:
@@ -243,7 +244,7 @@ class ConvertibleLayer(nn.Module):
 
     def _check_input(self, x: Tensor | Spikes) -> None:
         """Refuse what would change the result without a word."""
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # pyright: ignore[reportPrivateImportUsage]
             # A trace takes spikes for constants. torch.compile runs the layer as it is when it meets this error.
             raise RuntimeError(
                 "a converted layer is being traced, which its kernels do not support; call the network itself, or "

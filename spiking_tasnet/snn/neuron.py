@@ -38,6 +38,9 @@ def integrate_and_fire(
 
     Returns:
         The train (num_steps, batch, ...) of bool, and the membrane potential left at the end (batch, ...).
+
+    Raises:
+        ValueError: no currents.
     """
     train, membrane_potential = [], None
     for current in currents:
@@ -46,6 +49,8 @@ def integrate_and_fire(
             membrane_potential = torch.zeros_like(current) + start
         spikes, membrane_potential = fire(membrane_potential, current, threshold)
         train.append(spikes)
+    if membrane_potential is None:
+        raise ValueError("no currents found, those of at least one step expected")
     return torch.stack(train), membrane_potential
 
 

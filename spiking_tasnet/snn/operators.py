@@ -181,11 +181,11 @@ def unscale_inputs(operator: Operator, weight: Tensor, threshold: Tensor | None)
     return scale_inputs(operator, weight, 1 / threshold)
 
 
-def fan_out(operator: Operator, in_shape: torch.Size) -> Tensor:
+def fan_out(operator: Operator | nn.ConvTranspose1d, in_shape: torch.Size) -> Tensor:
     """Number of synapses that one spike of each input drives, exact at the padding edges, strides and groups.
 
     Args:
-        operator: the operator that reads the spikes.
+        operator: the operator that reads the spikes; of a transposed convolution, outputs that padding cuts off count.
         in_shape: (batch, chan, *spatial), or (batch, ..., in) for a Linear.
 
     Returns:
@@ -193,6 +193,8 @@ def fan_out(operator: Operator, in_shape: torch.Size) -> Tensor:
     """
     if isinstance(operator, nn.Linear):
         return torch.tensor(float(operator.out_features), dtype=torch.float64)
+    if isinstance(operator, nn.ConvTranspose1d):
+        return torch.tensor(float(operator.weight[0].numel()), dtype=torch.float64)
     # The map is the same for every channel: the transpose of a one-channel operator, applied to ones.
     spatial = in_shape[2:]
     probe = torch.zeros(1, 1, *spatial, dtype=torch.float64, requires_grad=True)

@@ -162,4 +162,5 @@ def saved_settings(state: object) -> SpikingSettings:
     unknown = [name for name in found if name not in known]
     if unknown:
         raise ValueError(f"{unknown[0]!r} found among the settings of a layer, only {', '.join(known)} expected")
-    return SpikingSettings(**found | {"constraints": Constraints(**found.get("constraints", {}))})
+    found["constraints"] = Constraints(**found.get("constraints", {}))
+    return SpikingSettings(**found)

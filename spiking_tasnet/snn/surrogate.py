@@ -22,7 +22,8 @@ class _Rectangle(torch.autograd.Function):
         return (excess >= 0).to(excess.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
+        (grad,) = grad_outputs
         excess, threshold = ctx.saved_tensors
         return grad * (excess.abs() < threshold / 2) / threshold, None
 

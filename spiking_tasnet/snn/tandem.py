@@ -17,7 +17,8 @@ class _Tandem(torch.autograd.Function):
         return spiking.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None, None]:
+        (grad,) = grad_outputs
         return (grad * ctx.saved_tensors[0] if ctx.gated else grad), None, None
 
 

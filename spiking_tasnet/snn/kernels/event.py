@@ -71,8 +71,8 @@ def simulate(
         weights = None if packed is None else packed.get(group)
         if weights is None:
             mine = slice(group * geometry.fan_out, (group + 1) * geometry.fan_out)
-            own = (values.detach()[mine].contiguous() for values in neurons[:3])
-            weights = PackedWeights(Neurons(*own, neurons.v_init))
+            weight, current, threshold = (values.detach()[mine].contiguous() for values in neurons[:3])
+            weights = PackedWeights(Neurons(weight, current, threshold, neurons.v_init))
             if packed is not None:
                 packed[group] = weights
         _run(geometry, num_steps, group, words, weights, state, fired)

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -199,7 +199,7 @@ def _tiles(weight: Tensor, block_in: int) -> tuple[Tensor, Tensor, Tensor | None
 
 
 @cache
-def _triton() -> ModuleType | None:
+def _triton() -> Any:
     """The Triton programs, or None where Triton is not installed."""
     try:
         from spiking_tasnet.snn.kernels import fused_triton

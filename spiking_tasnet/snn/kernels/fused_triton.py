@@ -1,4 +1,6 @@
 """The Triton programs of `fused`; its docstring has the mathematics, the tile and the register budget."""
+# Triton compiles these functions. They are Python by their grammar only, so types are not checked as in Python.
+# pyright: reportAssignmentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -47,19 +48,18 @@ class Geometry(NamedTuple):
         if linear:
             one, frames = (1, 1), (1, shape[:-1].numel(), 1)
             return cls(frames, frames, one, one, (0, 0), one, 1, chan_in, operator.out_features)
-        frames = (shape[0], *shape[2:], *(1,) * (4 - len(shape)))
-        kernel, stride, dilation = (_pair(getattr(operator, name)) for name in ("kernel_size", "stride", "dilation"))
-        spans = [reach * (taps - 1) for reach, taps in zip(dilation, kernel, strict=True)]
+        frames = (shape[0], shape[2], shape[3] if len(shape) == 4 else 1)
+        kernel, stride, dilation = _pair(operator.kernel_size), _pair(operator.stride), _pair(operator.dilation)
         zeros = paddings(operator)
-        padding = _pair(tuple(before for before, _ in zeros), 0)
-        total = _pair(tuple(map(sum, zeros)), 0)
-        out = tuple((frames[axis + 1] + total[axis] - spans[axis] - 1) // stride[axis] + 1 for axis in range(2))
-        if min(out) < 1:
+        padding, total = _pair([before for before, _ in zeros], 0), _pair([sum(both) for both in zeros], 0)
+        spans = [reach * (taps - 1) for reach, taps in zip(dilation, kernel, strict=True)]
+        height, width = ((frames[1 + a] + total[a] - spans[a] - 1) // stride[a] + 1 for a in range(2))
+        if min(height, width) < 1:
             raise ValueError(f"spikes {tuple(shape)} found, fewer frames than the kernel spans: pad them")
         groups = operator.groups
         fans = chan_in // groups, operator.out_channels // groups
-        return cls(frames, (shape[0], *out), kernel, stride, padding, dilation, groups, *fans)
+        return cls(frames, (shape[0], height, width), kernel, stride, padding, dilation, groups, *fans)
 
 
-def _pair(values: tuple[int, ...], missing: int = 1) -> tuple[int, int]:
-    return values if len(values) == 2 else (values[0], missing)
+def _pair(values: Sequence[int], missing: int = 1) -> tuple[int, int]:
+    return (values[0], values[1] if len(values) == 2 else missing)
