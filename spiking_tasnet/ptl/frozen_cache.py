@@ -87,4 +87,6 @@ def _rows(x: Tensor | Spikes) -> list:
 
 
 def _nothing(layer: ConvertibleLayer, device: torch.device) -> Spikes:
-    return Spikes(None, torch.zeros(0, 1, dtype=torch.int32, device=device), layer.spike_amplitude[:1], layer.num_steps)
+    """A batch of no items, with the axes of what the layer fires."""
+    code = torch.zeros(0, *(1,) * (layer.operator.weight.dim() - 1), dtype=torch.int32, device=device)
+    return Spikes(None, code, layer.spike_amplitude[:1], layer.num_steps)

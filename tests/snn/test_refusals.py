@@ -210,3 +210,12 @@ def test_threads_share_what_a_network_keeps(converted):
             for thread in threads:
                 thread.join()
     assert not wrong
+
+
+def test_the_default_dtype_of_torch_changes_nothing(converted):
+    expected, inputs = converted(batch()), batch()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(converted(inputs), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -33,7 +33,7 @@ class PackedWeights:
     def __init__(self, neurons: Neurons):
         weight, current, threshold, _ = neurons
         out, fan_in, self.taps = weight.shape[0], weight.shape[1], weight.shape[2:].numel()
-        never, negative = float("inf"), torch.zeros(out)
+        never, negative = float("inf"), torch.zeros(out, dtype=torch.float32)
         self.variant = "float32"
         if weight.dtype == torch.int8:
             never, (negative, positive) = 2**31 - 1, _reach(weight)
