@@ -28,24 +28,5 @@ if (($# == 0)); then
     curl --fail --silent --show-error --location --max-time 120 --output "$archive" "$url" \
         || die "$url could not be fetched; fetch it yourself and run $0 FILE.zip"
 fi
-"$SPIKING_TASNET_PYTHON" -I -m zipfile -e "$archive" "$work/archive" 2>/dev/null \
-    || die "$archive: not a zip archive; fetch $url again"
-mkdir "$work/lists"
-for subset in tr cv tt; do
-    name=mix_2_spk_$subset.txt
-    found=$(find "$work/archive" -name "$name" -print -quit)
-    [[ -n $found ]] || die "$archive: no $name found in it; fetch $url again"
-    tr -d '\r' <"$found" >"$work/lists/$name"
-done
-"$SPIKING_TASNET_PYTHON" - "$work"/lists/*.txt <<'PYTHON' || die "$archive: its lists are not those of WSJ0-2mix; fetch $url again"
-import sys
-sys.path[:] = filter(None, sys.path)
-import pathlib
-from spiking_tasnet.separation.corpora.census import is_merl_list
-bad = [path for path in map(pathlib.Path, sys.argv[1:]) if not is_merl_list(path)]
-for path in bad:
-    print(f"{path.name}: another SHA-256 found than that of MERL's list", file=sys.stderr)
-sys.exit(bool(bad))
-PYTHON
-mv "$work/lists" "$lists"
+"$SPIKING_TASNET_PYTHON" "$root/tools/take_mix_lists.py" "$archive" "$lists" "$url"
 echo "$lists is ready: 20,000 training, 5,000 development and 3,000 test mixtures"

@@ -77,7 +77,8 @@ class TasNet(nn.Module):
         x = self.norm(encoded)
         if not keeps_channels_last(x):
             x = x.contiguous()
-        masks = torch.sigmoid(self.mask(self.separator(x)))
+        masks = self.mask(self.separator(x))
+        masks = torch.sigmoid(masks) if masks.requires_grad else masks.sigmoid_()  # new memory costs as much as the sum
         return masks.unflatten(1, (self.config.n_src, self.config.n_filters)), encoded
 
     def decode(self, masks: Tensor, encoded: Tensor, time: int) -> Tensor:

@@ -11,6 +11,7 @@ surrogate   spikes that a gradient goes through in time
 constraints few bits and few inputs; fixed_point: the integers that follow
 kernels     the simulation behind one interface
 spikes      what flows between spiking layers
+free_potential  the readout of few bits, added up as integers
 branch      what a converted layer computes with; roles: what it computes in each role
 layers      the layer that is analog first and spiking once converted; kept: what it computes from its weights once
 compose     find convertible layers, make plain torch networks convertible

@@ -71,6 +71,16 @@ def integer_weight(
     return quantise(_held_weight(operator, input_amplitude), constraints)
 
 
+def integer_unit(scale: Tensor, input_amplitude: Tensor) -> Tensor:
+    """Activation units of an incoming spike at an integer weight of 1, (1,) or (out,), float64.
+
+    Args:
+        scale: of `integer_weight`, which includes theta_{l-1} where each input has its own.
+        input_amplitude: theta_{l-1}, (1,) or (in,).
+    """
+    return scale.flatten().double() * (input_amplitude.double() if input_amplitude.numel() == 1 else 1)
+
+
 def neurons_behind(branch: Branch, settings: SpikingSettings, input_amplitude: Tensor) -> Neurons:
     """The neurons that `kernels.simulate` takes: integers where the weights have few bits.
 
@@ -82,7 +92,7 @@ def neurons_behind(branch: Branch, settings: SpikingSettings, input_amplitude: T
     threshold, steps = branch.threshold, settings.num_steps
     if settings.constraints.weight_bits:
         integers, scale = integer_weight(branch.operator, settings.constraints, input_amplitude)
-        unit = scale.flatten().double() * (input_amplitude.double() if input_amplitude.numel() == 1 else 1)
+        unit = integer_unit(scale, input_amplitude)
         return Neurons(integers, *fixed_point(branch.bias, unit, threshold, steps), settings.v_init)
     current = torch.zeros_like(threshold) if branch.bias is None else branch.bias / steps
     return Neurons(scale_inputs(branch.operator, branch.weight, input_amplitude), current, threshold, settings.v_init)

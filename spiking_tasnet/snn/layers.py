@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn import roles
-from spiking_tasnet.snn.branch import Branch, constrained_weights, integer_weight, neurons_behind
+from spiking_tasnet.snn import kernels, roles
+from spiking_tasnet.snn.branch import Branch, constrained_weights, integer_unit, integer_weight, neurons_behind
 from spiking_tasnet.snn.constraints import limit_fan_in
 from spiking_tasnet.snn.fold import BATCH_NORMS, BatchNorm, fold_shortcut, folded_weights, live_weights
+from spiking_tasnet.snn.free_potential import FreeNeurons, free_neurons
 from spiking_tasnet.snn.kept import Kept
 from spiking_tasnet.snn.kernels import Neurons, PackedWeights
 from spiking_tasnet.snn.operators import Operator, check_batched, check_operator, out_channels
@@ -205,6 +206,22 @@ class ConvertibleLayer(nn.Module):
             return None
         return self._once("packed", input_amplitude, lambda: dict[int, PackedWeights]())
 
+    def _free_neurons(self, x: Tensor | Spikes) -> FreeNeurons | None:
+        """What a readout of few bits adds up as integers, where no gradient is wanted and the event kernel can."""
+        few_bits = self.settings.constraints.weight_bits
+        if not few_bits or torch.is_grad_enabled() or not isinstance(x, Spikes) or not x.packed:
+            return None
+        amplitude, steps = x.threshold, x.num_steps
+        free = self._once("free", amplitude, lambda: free_neurons(*self._integers(amplitude), steps))
+        if free is None or kernels.choose(self.operator, x.code, steps, free.neurons.weight) != "event":
+            return None
+        return free
+
+    def _integers(self, input_amplitude: Tensor) -> tuple[Tensor, Tensor]:
+        """Int8 weight, and the activation units of an incoming spike at an integer weight of 1, (1,) or (out,)."""
+        integers, scale = self.integer_weight(input_amplitude)
+        return integers, integer_unit(scale, input_amplitude)
+
     def _once(self, name: str, amplitude: Tensor | None, make: Callable[[], T]) -> T:
         """What `make` gives; kept for the next call where `keep_synapses` says so and no gradient is wanted."""
         if self.kept is None or torch.is_grad_enabled():
@@ -238,7 +255,8 @@ class ConvertibleLayer(nn.Module):
         if settings.role == "encoding":
             return roles.encoding(branch, settings, x)
         if settings.role == "readout":
-            return roles.readout(branch, x)
+            free = self._free_neurons(x)
+            return roles.readout(branch, x) if free is None else roles.free_readout(branch, x, free)
         spikes, self.window = roles.rate(branch, settings, x, self.window)
         return spikes
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from spiking_tasnet.snn import kernels
 from spiking_tasnet.snn.branch import Branch
 from spiking_tasnet.snn.fold import BatchNorm
+from spiking_tasnet.snn.free_potential import FreeNeurons, free_potential
 from spiking_tasnet.snn.kernels import Neurons, PackedWeights
 from spiking_tasnet.snn.neuron import integrate_and_fire
 from spiking_tasnet.snn.operators import Operator, apply_operator, is_channels_last, per_channel, scale_inputs
@@ -113,6 +114,15 @@ def readout(branch: Branch, x: Tensor | Spikes) -> Tensor:
     """The free aggregate membrane potential (Eq. 9), rectified where the ANN's layer is."""
     with full_precision(branch.threshold.device):
         return branch.activation(_value(branch, x))
+
+
+def free_readout(branch: Branch, x: Spikes, free: FreeNeurons) -> Tensor:
+    """`readout` of integer weights, added up by the event kernel."""
+    with full_precision(branch.threshold.device):
+        value = free_potential(branch.operator, x.code, x.num_steps, free)
+        if branch.bias is not None:
+            value += per_channel(branch.operator, branch.bias)
+        return value.relu_() if branch.rectify else value
 
 
 def surrogate(branch: Branch, settings: SpikingSettings, x: Tensor | Spikes) -> Spikes:

@@ -1,6 +1,7 @@
 """Counts of what lies on disk, MERL's lists by checksum, the tables of talkers, the script that fetches the lists."""
 
 import hashlib
+import importlib.util
 import logging
 import os
 import shutil
@@ -224,6 +225,35 @@ def test_fetched_lists_are_checked(tmp_path, fetch):
     for name in census.MERL_LISTS:
         assert hashlib.sha256((lists / name).read_bytes()).hexdigest() == census.MERL_LISTS[name][1]
     assert sorted(path.name for path in lists.parent.iterdir()) == ["lists"]
+
+
+def test_lists_are_taken_out_of_an_archive_whole_or_not_at_all(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("take_mix_lists", ROOT / "tools" / "take_mix_lists.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    texts = {name: f"a/b/c.wav 1 a/d/e.wav -1 {name}\n" for name in census.MERL_LISTS}
+    monkeypatch.setattr(
+        census, "MERL_LISTS", {name: (1, hashlib.sha256(text.encode()).hexdigest()) for name, text in texts.items()}
+    )
+
+    def archive(**changed):
+        with zipfile.ZipFile(tmp_path / "lists.zip", "w") as stream:
+            for name, text in {**texts, **changed}.items():
+                if text is not None:
+                    stream.writestr(f"create-speaker-mixtures/{name}", text.replace("\n", "\r\n"))
+        return tmp_path / "lists.zip"
+
+    (tmp_path / "recipe").mkdir()
+    for changed, message in (
+        ({"mix_2_spk_cv.txt": "x\n"}, "not those of .*mix_2_spk_cv"),
+        ({"mix_2_spk_tr.txt": None}, "no mix"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tool.take(archive(**changed), tmp_path / "recipe" / "lists")
+        assert list((tmp_path / "recipe").iterdir()) == []
+    tool.take(archive(), tmp_path / "recipe" / "lists")
+    assert {path.name: path.read_text() for path in (tmp_path / "recipe" / "lists").iterdir()} == texts
+    assert [path.name for path in (tmp_path / "recipe").iterdir()] == ["lists"]
 
 
 def test_what_is_no_archive_is_refused(tmp_path, fetch):
