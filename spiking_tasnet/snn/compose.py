@@ -93,7 +93,7 @@ def make_convertible(network: nn.Module, *, strict: bool = True) -> list[LayerRe
         strict: raise where a layer is refused; otherwise it is left analog and reported.
 
     Returns:
-        One report a module that computes: ``converted`` here means ready to be converted.
+        One report for each module that computes; ``converted`` here means ready to be converted.
 
     Raises:
         ValueError: strict, and some layers were refused; the message lists them with the reason.

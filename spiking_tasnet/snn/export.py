@@ -51,14 +51,14 @@ FIRST_FORMAT = "spiking_tasnet.snn.export 1"  # of versions up to 0.1: `encoding
 def export_network(network: nn.Module, path: str | os.PathLike) -> list[LayerReport]:
     """Write the spiking part of a converted network to one file, whole or not at all.
 
-    Analog modules before the encoding layer and behind the last converted one are not written; the reports name them.
+    Analog modules before the encoding layer and after the last converted one are not written; the reports name them.
 
     Args:
         network: an `nn.Sequential`, nested or not, or one layer; of another network, the part that is one.
         path: the ``.npz``.
 
     Returns:
-        One report a module that computes: ``exported``, or ``analog`` for what stays outside the file.
+        One report for each module that computes: ``exported``, or ``analog`` for what stays outside the file.
 
     Raises:
         ValueError: something that the file cannot carry, all of it named.
@@ -98,7 +98,7 @@ def export_network(network: nn.Module, path: str | os.PathLike) -> list[LayerRep
 
 
 def check_export(path: str | os.PathLike, constraints: Constraints) -> None:
-    """Read a file that `export_network` wrote and see whether it obeys.
+    """Read a file that `export_network` wrote and check that its weights obey the constraints.
 
     Raises:
         FileNotFoundError: no such file.

@@ -54,8 +54,8 @@ class ConvertibleLayer(nn.Module):
         threshold: theta of each channel, (out,), in activation units; a buffer.
         shortcut: while it is analog, add the input to what is rectified: ReLU(norm(operator(x)) + x). `fold_shortcut`
             makes the addition part of the operator, and must come before a conversion.
-        window: what rate coding goes on from; None where it starts afresh.
-        kept: what the layer computes from its weights, once `keep_synapses` asked for it.
+        window: state of rate coding; None before the first window.
+        kept: what the layer has computed from its weights since `keep_synapses`; None where nothing is kept.
         bypass: if set, `forward` calls it with the layer and its input instead of `run_role`.
 
     Shape:
@@ -63,7 +63,7 @@ class ConvertibleLayer(nn.Module):
 
     Raises:
         TypeError: operator or norm of another kind.
-        ValueError: an operator that spikes cannot cross (see `check_operator`), or spikes wanted without a ReLU.
+        ValueError: an operator that spikes cannot cross (see `check_operator`), or no ReLU in a layer that is to spike.
     """
 
     operator: Operator
@@ -122,9 +122,9 @@ class ConvertibleLayer(nn.Module):
         return self.threshold[:1] if self._layer_wise else self.threshold
 
     def convert(self, settings: SpikingSettings, act_max: Tensor | None = None) -> None:
-        """Make of the analog layer what `settings` say.
+        """Give the analog layer the role and the neurons of `settings`.
 
-        The batch norm is folded where `settings.folded`, and the fan-in is cut here.
+        This folds the batch norm if `settings.folded`, and cuts the fan-in.
 
         Args:
             settings: any role but ``analog``.
@@ -223,7 +223,7 @@ class ConvertibleLayer(nn.Module):
         return integers, integer_unit(scale, input_amplitude)
 
     def _once(self, name: str, amplitude: Tensor | None, make: Callable[[], T]) -> T:
-        """What `make` gives; kept for the next call where `keep_synapses` says so and no gradient is wanted."""
+        """What `make` returns. It is kept for the next call after `keep_synapses`, unless a gradient is recorded."""
         if self.kept is None or torch.is_grad_enabled():
             return make()
         return self.kept.get(name, amplitude, make)
@@ -261,7 +261,7 @@ class ConvertibleLayer(nn.Module):
         return spikes
 
     def _check_input(self, x: Tensor | Spikes) -> None:
-        """Refuse what would change the result without a word."""
+        """Refuse an input that would silently change the result."""
         if torch.jit.is_tracing() or torch.compiler.is_compiling():  # pyright: ignore[reportPrivateImportUsage]
             # A trace takes spikes for constants. torch.compile runs the layer as it is when it meets this error.
             raise RuntimeError(
@@ -292,10 +292,10 @@ class ConvertibleLayer(nn.Module):
         return dataclasses.asdict(self.settings)
 
     def set_extra_state(self, state: Any) -> None:
-        """Take up the role of a checkpoint; a folded batch norm stops training.
+        """Restore the settings of a checkpoint. A folded batch norm stops training.
 
         Raises:
-            ValueError: what no conversion leaves: the checkpoint was changed by hand.
+            ValueError: settings that no conversion produces: the checkpoint was changed by hand.
         """
         settings = saved_settings(state)
         if settings.is_spiking and not bool((self.threshold > 0).all()):

@@ -32,7 +32,7 @@ def integrate_and_fire(
     """Run IF neurons over a window of currents.
 
     Args:
-        currents: z[t], one tensor (batch, ...) a step.
+        currents: z[t], one tensor (batch, ...) per step.
         threshold: theta, broadcastable to one step.
         v_init: V[0] as a fraction of the threshold, 0 in the paper; or V[0] itself, a tensor like a current.
 
@@ -57,7 +57,7 @@ def integrate_and_fire(
 def encode_counts(activation: Tensor, threshold: Tensor, num_steps: int, v_init: float = 0.0) -> Tensor:
     """Spike counts of the encoding layer: c = min(N_s, floor(a / theta + v_init)) (section 3.4).
 
-    The whole activation is injected at the first step and discharged one spike a step.
+    The whole activation is injected at the first step and discharged one spike per step.
 
     Args:
         activation: a >= 0, (batch, chan, ...), in activation units.

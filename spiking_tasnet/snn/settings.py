@@ -46,7 +46,7 @@ class Constraints:
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronSettings:
-    """What every layer that spikes is told; the layer and the conversion of a network add to it.
+    """Settings that a spiking layer and the conversion of a network share.
 
     Attributes:
         num_steps: N_s, simulation steps; for rate coding the length of a window.
@@ -81,7 +81,7 @@ class NeuronSettings:
 
 @dataclass(frozen=True)
 class SpikingSettings(NeuronSettings):
-    """What one layer is and how its neurons behave: all that it keeps beside its tensors.
+    """Role and neurons of one layer: all that it keeps beside its tensors.
 
     Attributes:
         role: see `ConvertibleLayer`.
@@ -148,10 +148,10 @@ class ConversionSettings(NeuronSettings):
 def saved_settings(state: object) -> SpikingSettings:
     """Settings from what a checkpoint keeps of a layer: `dataclasses.asdict` of them.
 
-    Versions up to 0.1 wrote ``spread`` (a bool) instead of ``encoding``, and the first ones only what the paper needs.
+    Version 0.1 wrote ``spread`` (a bool) instead of ``encoding``. Its first files hold only role, N_s and V[0].
 
     Raises:
-        ValueError: a state that no conversion leaves, so the file was changed by hand or by a newer version.
+        ValueError: a state that no conversion produces: the file was changed by hand, or a newer version wrote it.
     """
     if not isinstance(state, dict) or state.get("role") not in ROLES:
         raise ValueError(f"the state of a layer without a role found, one of {', '.join(ROLES)} expected")

@@ -60,7 +60,7 @@ class Spikes:
 
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient is wanted through the spikes."""
+        """Whether a gradient flows through the spikes."""
         return self._value is not None and self._value.requires_grad
 
     @property
@@ -95,7 +95,7 @@ class Spikes:
         if self.packed:
             code = self.code.reshape(shape)
         else:
-            shape = torch.empty(self.shape, device="meta").reshape(shape).shape  # works out a -1
+            shape = torch.empty(self.shape, device="meta").reshape(shape).shape  # replaces a -1
             code = self.code.reshape(self.num_steps, *shape)
         neurons = code.shape if self.packed else code.shape[1:]
         threshold = self.threshold

@@ -35,10 +35,10 @@ def surrogate_fire(currents: Iterable[Tensor], threshold: Tensor, v_init: float 
     theta x s has slope 1 inside it.
 
     Args:
-        currents: z[t], one tensor (batch, ...) a step, in activation units.
+        currents: z[t], one tensor (batch, ...) per step, in activation units.
         threshold: theta > 0, broadcastable to one step.
         v_init: V[0] as a fraction of the threshold.
-        decay: part of the membrane potential kept a step, in (0, 1].
+        decay: part of the membrane potential kept at each step, in (0, 1].
 
     Returns:
         Float train (num_steps, batch, ...) of 0 and 1.

@@ -15,7 +15,7 @@ def activation_percentile(activations: Tensor, percentile: float, channel_wise: 
     Args:
         activations: ReLU outputs, (batch, chan, ...), in activation units.
         percentile: in %, 0 < percentile <= 100; the paper uses 99 or 99.9.
-        channel_wise: one range a channel. A channel whose own percentile is zero takes the layer's.
+        channel_wise: one range per channel. A channel whose own percentile is zero takes that of the layer.
 
     Returns:
         a_u, (chan,) if channel-wise, else (1,).

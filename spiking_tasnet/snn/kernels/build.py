@@ -101,6 +101,8 @@ def compiled(name: str, units: Sequence[Path], sources: Sequence[Path]) -> Path:
     target = _cache_dir() / f"{name}-{key}.so"
     if target.exists():
         return target
+    # -march=native gives the vector registers of this processor, without which the kernel is several times slower; the
+    # name of the library therefore holds the processor.
     with whole_file(target) as temporary:
         for more in (("-fopenmp", native), (native,), ("-fopenmp",), ()):  # not every compiler knows every option
             command = [compiler, *FLAGS, *more, *map(str, units), "-o", str(temporary), "-lm"]

@@ -31,12 +31,14 @@ def chunks(geometry: Geometry, size: np.ndarray, limit: int) -> Iterator[tuple[R
     def frames(rows: Range) -> Range:
         return rows[0] * width, rows[1] * width
 
+    # Sizes grow with the number of frames, so bisection finds how many fit: first over whole items ...
     item = 0
     while item < batch:
         last = _most(lambda end, item=item: used((item * height, end * height)), item + 1, batch, limit)
         if used((item * height, last * height)) <= limit:
             yield frames((item * height, last * height)), (item * out_height * out_width, last * out_height * out_width)
         else:
+            # ... and where not even one item fits, over its output rows: the more of them, the more rows they read.
             row = 0
             while row < out_height:
                 end = _most(lambda end, a=item, b=row: used(_reads(geometry, a, b, end)), row + 1, out_height, limit)
@@ -55,6 +57,7 @@ def _reads(geometry: Geometry, item: int, row: int, end: int) -> Range:
     """Input rows that the output rows of an item from `row` to `end` read."""
     height = geometry.frames[1]
     stride, padding = geometry.stride[0], geometry.padding[0]
+    # Output row r reads the input rows r stride - padding + k dilation for each tap k; rows in the padding are none.
     low = min(max(row * stride - padding, 0), height)
     high = (end - 1) * stride - padding + geometry.dilation[0] * (geometry.kernel[0] - 1) + 1
     return item * height + low, item * height + min(max(high, low), height)

@@ -1,18 +1,41 @@
 /* Event-driven integrate-and-fire neurons behind a Linear, Conv1d or Conv2d (Eq. 3-6).
  *
- * Work follows the spikes. Time is cut into windows of 4 steps, and an input is known in a window by the pattern of its
- * spikes, one of 15. For each output frame and window every active input adds its row of weights once, to the sum of
- * its pattern; the 15 sums then give the 4 currents (event_variant.inc). A neuron that spikes 3.9 times costs about two
- * row-adds. An input that spikes in all 8 steps of an even window and the next adds its row once for both, to the sum
- * of bucket 0, as trains that are bursts often do. Which inputs have which pattern is sorted out once per input frame
- * and read by all taps and output blocks.
+ * The current of a step is z[t] = W s[t] + current. Adding the row of weights of every input that spikes, step by step,
+ * costs as many row-adds as there are spikes. Fewer will do. Time is cut into windows of 4 steps. In a window an input
+ * shows one of 15 patterns p of spikes, or none, and all inputs with the same pattern belong to one bucket. With
+ *
+ *     S_p  =  sum of the rows of the inputs in bucket p               each active input adds its row once
+ *     z[t] =  sum of S_p over the patterns p that have bit t          the fold, 22 vector additions for 4 steps
+ *
+ * a row that spikes 3 times in a window is added once. Trains are often bursts, so an input that spikes in all 8 steps
+ * of an even window and the next adds its row once for both, to the sum of bucket 0, which no pattern needs: that sum
+ * joins S_15 in both windows. A neuron that spikes 3.9 times costs about two row-adds.
+ *
+ * Three inputs and N_s = 16, the first step on the left:
+ *
+ *                window 0   window 1   window 2   window 3
+ *     input 0     1 0 1 0    0 0 0 0    1 1 1 1    1 1 1 1
+ *     input 1     1 0 1 0    0 1 1 0    0 0 0 0    0 0 0 0
+ *     input 2     0 0 0 0    0 1 1 0    0 0 0 1    0 0 0 0
+ *
+ *     window   bucket         pattern            inputs   what is added
+ *        0     16*0 +  5      1 0 1 0 (1 + 4)    0  1     S_5 = w0 + w1        z[0] = z[2] = S_5
+ *        1     16*1 +  6      0 1 1 0 (2 + 4)    1  2     S_6 = w1 + w2        z[5] = z[6] = S_6
+ *        2     16*2 +  0      all 8 steps        0        S_0 = w0             z[8] to z[15] have S_0
+ *        2     16*2 +  8      0 0 0 1            2        S_8 = w2             z[11] = S_0 + S_8
+ *        3                                                nothing: S_0 of window 2 still holds
+ *
+ *     the frame's list    0 1 | 1 2 | 0 | 2        and in `table` where each bucket begins
+ *
+ * The 17 spikes took 6 row-adds. Which inputs are in which bucket is sorted out once per input frame; all taps and all
+ * blocks of outputs then read these lists.
  *
  * A frame is a pixel of Conv2d, a frame of Conv1d (width 1), an item of Linear (1 tap). Groups are run one by one:
  * pointers to words and fired then point to the group's first channel, and chan_in, chan_out are strides.
  *
- * The functions that Python calls cut their span, begin to end, in parts that `threads` threads of OpenMP take in turns:
- * those of PyTorch where both load the same OpenMP, which otherwise still hold the cores when ours begin. They return 0,
- * or 1 where there was no memory.
+ * The functions that Python calls cut their span, begin to end, in parts, which `threads` threads of OpenMP take in
+ * turns. They are PyTorch's own threads where both load the same OpenMP; others would wait for cores that PyTorch's
+ * still hold. The functions return 0, or 1 where there was no memory.
  *
  * words   (frames, chan_in)            int32, bit t: a spike at step t
  * table   (frames, BUCKETS + 1)        where the inputs of bucket window * 16 + pattern begin in the frame's list
@@ -45,6 +68,8 @@
 
 typedef uint16_t inputs_t __attribute__((vector_size(2 * PIECE), aligned(2), may_alias));
 
+/* Run `part` on pieces `from` to `to` of a span. There are more pieces than threads, and each thread takes the next one
+ * when it is done, so that one slow core does not hold up the others. */
 #define TEXT(words) _Pragma(#words)
 #define RUN_THREADED(part)                                                                                             \
     int failed = 0;                                                                                                    \
@@ -60,8 +85,12 @@ int64_t event_limit(int64_t which) { return which ? MAX_TAPS : SLACK; }
 
 static uint32_t used_bits(int64_t num_steps) { return num_steps < 32 ? (1u << num_steps) - 1 : 0xFFFFFFFFu; }
 
-/* Windows for which an input is listed, a bit at the first step of each. Where it spikes in a whole byte, an even window
- * and the next, only the even one is, and its pattern is cleared from the word. */
+/* Windows for which an input is listed, a bit at the first step of each. Where it spikes in a whole byte, an even
+ * window and the next, only the even one is listed, and its pattern is cleared from the word.
+ *
+ * All windows are looked at at once. x | x >> 1, and then that | itself >> 2, has in bit i the OR of bits i to i + 3:
+ * bits 0, 4, 8, ... say in which windows there is a spike. The same with AND, one doubling further, has in bit i the
+ * AND of bits i to i + 7: bits 0, 8, 16, 24 say which bytes are all ones. all * 15 puts four ones at each of these. */
 static inline uint32_t listed(uint32_t *word)
 {
     uint32_t x = *word, any = x | x >> 1, all = x & x >> 1;
@@ -80,7 +109,9 @@ static int list_lengths(const geometry_t *g, const int32_t *words, int64_t begin
         uint32_t total = 0;
         for (int64_t i = 0; i < g->fan_in; i++) {
             uint32_t x = (uint32_t)word[i] & used, windows = listed(&x);
-            windows = (windows + (windows >> 4)) & 0x03030303u; /* up to 2 a byte: a product adds the bytes up */
+            /* One bit for each window; first the two of a byte are added. The product by 0x01010101 is the sum of the
+             * number shifted by 0, 1, 2 and 3 bytes, so its highest byte is the sum of all four: at most 8. */
+            windows = (windows + (windows >> 4)) & 0x03030303u;
             total += (windows * 0x01010101u) >> 24;
         }
         lengths[frame] = (int32_t)total;
@@ -94,7 +125,9 @@ int event_lengths(const geometry_t *g, const int32_t *words, int64_t begin, int6
     RUN_THREADED(list_lengths(g, words, from, to, lengths));
 }
 
-/* One piece more often than not, two nearly always: a loop alone would often be predicted wrong. */
+/* Copy a list, `base` added to each entry. Two pieces are copied whatever the length: nearly every list is as short as
+ * that, and a loop that ends after none, one or two rounds would often be predicted wrong. What is copied beyond the
+ * length is overwritten by the next list; behind the last one there is SLACK for it. */
 static inline void copy_list(uint16_t *to, const uint16_t *from, uint32_t length, uint16_t base)
 {
     ((inputs_t *)to)[0] = ((const inputs_t *)from)[0] + base;
@@ -109,9 +142,12 @@ static size_t lists_memory(const geometry_t *g)
     return sizeof(uint16_t) * (2 * PATTERNS + 1) * (size_t)(g->fan_in + SLACK);
 }
 
-/* Numbers of the inputs that spike in some of the steps `mask`; returns how many. No branches: what is silent cannot be
- * predicted. */
-static __attribute__((noinline)) int64_t list_active(const int32_t *word, int64_t fan_in, uint32_t mask, uint16_t *active)
+/* Numbers of the inputs that spike in some of the steps `mask`; returns how many.
+ *
+ * No branches: which inputs are silent cannot be predicted. Every input is written to the end of the list, and the end
+ * moves on only behind an active one. AVX-512 takes 16 inputs at a time: compress puts the active ones side by side. */
+static __attribute__((noinline)) int64_t list_active(const int32_t *word, int64_t fan_in, uint32_t mask,
+                                                     uint16_t *active)
 {
     int64_t n_active = 0, i = 0;
 #ifdef __AVX512F__
@@ -130,8 +166,10 @@ static __attribute__((noinline)) int64_t list_active(const int32_t *word, int64_
     return n_active;
 }
 
-/* Put the active inputs in the buckets of two windows: p of the even one, 16 + p of the odd one. An input that spikes in
- * one of them only also goes to bucket 16, which stands for no pattern: no branches here either. */
+/* Put the active inputs in the buckets of two windows: p of the even one, 16 + p of the odd one.
+ *
+ * No branches here either: each input is written twice. One that spikes in only one of the windows, or in all 8 steps,
+ * is also written to bucket 16, which stands for no pattern and is emptied afterwards. */
 static __attribute__((noinline)) void fill_buckets(const int32_t *word, const uint16_t *active, int64_t n_active,
                                                    uint32_t shift, uint32_t used, uint16_t **head)
 {
@@ -139,7 +177,7 @@ static __attribute__((noinline)) void fill_buckets(const int32_t *word, const ui
         uint16_t input = *active;
         uint32_t x = (uint32_t)word[input] >> shift & used, even = x & 15, odd = PATTERNS + (x >> WINDOW);
         even = even ? even : PATTERNS;
-        if (x == 255) /* seldom */
+        if (x == 255) /* so seldom that the branch is predicted */
             even = 0, odd = PATTERNS;
         *head[even]++ = input;
         *head[odd]++ = input;
@@ -161,7 +199,7 @@ static void fill_lists(const geometry_t *g, const int32_t *words, int64_t first,
             for (int64_t n = 0; n < 2 * PATTERNS; n++)
                 head[n] = scratch + n * capacity;
             fill_buckets(word, active, list_active(word, g->fan_in, used << shift, active), shift, used, head);
-            head[PATTERNS] = scratch + PATTERNS * capacity;
+            head[PATTERNS] = scratch + PATTERNS * capacity; /* no pattern: forget */
             for (int64_t n = 0; n < 2 * PATTERNS; n++, bucket += capacity) {
                 uint32_t length = (uint32_t)(head[n] - bucket);
                 ends[n] = position;
@@ -204,7 +242,8 @@ int event_count(const int32_t *words, int64_t begin, int64_t end, int64_t thread
 }
 
 /* Spikes of analog values: `spread`, a / N_s enters at every step, from V[0] = start; otherwise all of a at once, from
- * v_init thresholds, discharged one spike a step. The operations are the reference's one by one, so its spikes too. */
+ * v_init thresholds, discharged one spike per step. The operations are the reference's, one by one, so the spikes are
+ * too. A burst of c spikes from the first step is the word 2^c - 1, in 64 bits because c may be 32. */
 static int encode_frames(const float *values, const float *threshold, int64_t chan, int64_t num_steps, int64_t spread,
                          const float *start, float v_init, int64_t begin, int64_t end, int32_t *words)
 {
@@ -245,6 +284,8 @@ int event_encode(const float *values, const float *threshold, int64_t chan, int6
     RUN_THREADED(encode_frames(values, threshold, chan, num_steps, spread, start, v_init, from, to, words));
 }
 
+/* With s the sum and m the sum of magnitudes, the positive weights add up to (m + s) / 2 and the negative ones to
+ * -(m - s) / 2: one pass without branches gives both. */
 static int add_up(const int8_t *weight, int64_t size, int64_t begin, int64_t end, int32_t *negative, int32_t *positive)
 {
     for (int64_t out = begin; out < end; out++) {
@@ -294,7 +335,7 @@ typedef int32_t mask_t __attribute__((vector_size(VECTOR), aligned(4), may_alias
 #define SUM int32_t
 #define STATE int32_t
 #define INPUT(z) ((z) << FRACTION_BITS)
-#define REACHED(v, theta) ((v) > (theta) - 1) /* one instruction less */
+#define REACHED(v, theta) ((v) > (theta) - 1) /* for integers the same as >=, of which AVX2 has no comparison */
 #define BYTES 0
 #include "event_variant.inc"
 

@@ -1,5 +1,5 @@
-/* Interface of the event-driven kernel (event.c, which describes the algorithm). C includes this file, and Python reads
- * it with cffi, so both agree on every type. cffi knows no preprocessor: it is given the lines that do not begin with #.
+/* Interface of the event-driven kernel (event.c, which describes the algorithm). C includes this file and Python reads
+ * it with cffi, so both agree on every type. cffi has no preprocessor: it is given the lines that do not begin with #.
  *
  * A function that takes `threads` works on its span, begin to end, with so many threads and returns 0, or 1 where there
  * was no memory.

@@ -66,6 +66,8 @@ def simulate(
     spatial = code.shape[:-1] if linear else geometry.out_frames[: code.dim() - 1]
     fired = torch.empty(*spatial, len(neurons.threshold), dtype=torch.int32)
     given = membrane if membrane is None or linear else membrane.movedim(1, -1)
+    # The kernel writes channels-last memory. Where the caller's membranes lie so already, `contiguous` returns the same
+    # tensor, and nothing has to be copied back at the end.
     state = None if given is None else given.contiguous()
     for group in range(geometry.groups):
         weights = None if packed is None else packed.get(group)
@@ -133,6 +135,8 @@ def _run(
     lengths = np.empty(batch * height * width, np.int32)
     span = (0, len(lengths))
     run_threaded(kernel.event_lengths, (layer, source), span, (pointer(lengths),), geometry.fan_in)
+    # The list of a frame begins where the one before it ends, and SLACK further: copying writes whole pieces. `size` is
+    # what the frames before each take, in bytes: two for an entry of a list, four for an entry of a table.
     starts = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths + np.int32(slack), out=starts[1:])
     size = 2 * starts + 4 * TABLE * np.arange(len(starts))

@@ -103,10 +103,15 @@ def split_weight(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Returns:
         high and low, float16, shaped like `weight`; and scale, a power of two for each output, float32 (out,).
     """
+    # frexp writes a number as m 2**e with m in [0.5, 1), so |w| < 2**e for the largest weight of an output, and a
+    # scale of 2**(LARGEST - e) brings it between 2**(LARGEST - 1) and 2**LARGEST. Scaling by a power of two is exact.
     largest = weight.flatten(1).abs().amax(1)
     exponent = (LARGEST - torch.frexp(largest).exponent).clamp(-MAX_EXPONENT, MAX_EXPONENT)
     scale = torch.ldexp(torch.ones_like(largest), exponent)
     scaled = weight * scale.view(-1, *(1,) * (weight.dim() - 1))
+    # float16 keeps 11 of float32's 24 bits. So what `high` leaves over is at most 2**12 units of the weight's last
+    # place, which float32 holds exactly. float16 holds whole numbers up to 2**11, and above that every second one up to
+    # 2**12: `low` is off by at most one such unit.
     high = scaled.half()
     return high, (scaled - high.float()).half(), scale
 
@@ -122,7 +127,9 @@ def _launch(
     """Fill `fired`, (positions, out), and go on from `state` in place."""
     weight, current, threshold, _ = neurons
     triton, integer = _triton(), weight.dtype == torch.int8
-    block_in = min(128 if integer else 64, max(32, 1 << (geometry.fan_in - 1).bit_length()))  # 128 bytes
+    # A tile holds 128 bytes of each row of weights: 128 int8 or 64 float16. Layers with fewer inputs take the next
+    # power of two, because a range in Triton has no other length.
+    block_in = min(128 if integer else 64, max(32, 1 << (geometry.fan_in - 1).bit_length()))
     initial = neurons.start
     high, low, scale = _tiles(weight, block_in)
     if scale is None:

@@ -63,7 +63,9 @@ def simulate(
         spikes = unpack_step(code, step) if packed else code[step]
         if weight.dtype != torch.int8:
             return apply_operator(operator, spikes.to(weight.dtype), weight, neurons.current)
-        sums = apply_operator(operator, spikes.double(), weight.double())  # float64 holds them exactly
+        # PyTorch has no fast convolution of integers, but float64 holds every integer up to 2**53, and sums of int8
+        # stay far below: the result is the integer one.
+        sums = apply_operator(operator, spikes.double(), weight.double())
         return (sums.to(torch.int32) << FRACTION_BITS) + current
 
     train, v = [], per_channel(operator, neurons.start) if membrane is None else membrane
