@@ -7,10 +7,6 @@ from pathlib import Path
 
 from spiking_tasnet.cli.console import say
 from spiking_tasnet.cli.options import add_allow_pipes
-from spiking_tasnet.paper.published import TABLE4
-from spiking_tasnet.separation.report.page import write_page
-from spiking_tasnet.separation.report.results import load_experiment
-from spiking_tasnet.separation.report.write import write_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report and name its files."""
+    from spiking_tasnet.paper.published import TABLE4
+    from spiking_tasnet.separation.report.page import write_page
+    from spiking_tasnet.separation.report.results import load_experiment
+    from spiking_tasnet.separation.report.write import write_report
+
     if args.link and not args.page:
         raise ValueError("--link found without --page, which names the page to write")
     look = {"utts": args.example, "credit": args.credit}
