@@ -3,9 +3,21 @@
 #include <math.h>
 #include <string.h>
 
-enum { FRAMES = 4 }; /* at a time: their sums stay in registers */
-typedef float floats_t __attribute__((vector_size(4 * DENSE_BLOCK), aligned(4), may_alias));
-typedef int32_t ints_t __attribute__((vector_size(4 * DENSE_BLOCK), aligned(4), may_alias));
+#if defined(__AVX512F__)
+#define REGISTER 64 /* bytes; compilers keep longer vectors in memory */
+#elif defined(__AVX__)
+#define REGISTER 32
+#else
+#define REGISTER 16
+#endif
+
+enum {
+    LANES = REGISTER / 4,
+    PARTS = DENSE_BLOCK / LANES, /* registers of a block */
+    FRAMES = 8 / PARTS           /* at a time: eight sums stay in registers */
+};
+typedef float floats_t __attribute__((vector_size(REGISTER), aligned(4), may_alias));
+typedef int32_t ints_t __attribute__((vector_size(REGISTER), aligned(4), may_alias));
 
 static int64_t blocks_of(int64_t outputs) { return (outputs + DENSE_BLOCK - 1) / DENSE_BLOCK; }
 
@@ -57,16 +69,18 @@ static inline __attribute__((always_inline)) void run_block(const dense_t *layer
 {
     const floats_t *row = (const floats_t *)(layer->rows + block * layer->inputs * DENSE_BLOCK);
     int64_t first = block * DENSE_BLOCK, width = layer->outputs - first;
-    floats_t sum[FRAMES];
+    floats_t sum[FRAMES][PARTS];
     for (int n = 0; n < frames; n++)
-        sum[n] = *(const floats_t *)(layer->bias + first);
+        for (int part = 0; part < PARTS; part++)
+            sum[n][part] = *(const floats_t *)(layer->bias + first + part * LANES);
     for (int64_t in = 0; in < layer->inputs; in++)
         for (int n = 0; n < frames; n++)
-            sum[n] += row[in] * x[n * gap + in];
+            for (int part = 0; part < PARTS; part++)
+                sum[n][part] += row[in * PARTS + part] * x[n * gap + in];
     for (int n = 0; n < frames; n++) {
-        if (rectify) /* a NaN stays one */
-            sum[n] = (floats_t)((ints_t)sum[n] & ~(sum[n] < 0.0f));
-        memcpy(y + n * layer->outputs + first, &sum[n],
+        for (int part = 0; rectify && part < PARTS; part++) /* a NaN stays one */
+            sum[n][part] = (floats_t)((ints_t)sum[n][part] & ~(sum[n][part] < 0.0f));
+        memcpy(y + n * layer->outputs + first, sum[n],
                sizeof(float) * (size_t)(width < DENSE_BLOCK ? width : DENSE_BLOCK));
     }
 }
@@ -115,8 +129,8 @@ static inline floats_t exponential(floats_t x)
 
 void dense_mask(const float *mask, const float *x, int64_t n, float *y)
 {
-    for (int64_t first = 0; first < n; first += DENSE_BLOCK) {
-        size_t size = sizeof(float) * (size_t)(n - first < DENSE_BLOCK ? n - first : DENSE_BLOCK);
+    for (int64_t first = 0; first < n; first += LANES) {
+        size_t size = sizeof(float) * (size_t)(n - first < LANES ? n - first : LANES);
         floats_t m = {0}, v = {0};
         memcpy(&m, mask + first, size);
         memcpy(&v, x + first, size);

@@ -41,7 +41,7 @@ from spiking_tasnet.snn.constraints import violations
 from spiking_tasnet.snn.export_fields import ROLES, Fields, export_fault, renamed
 from spiking_tasnet.snn.kernels import FRACTION_BITS
 from spiking_tasnet.snn.layers import ConvertibleLayer
-from spiking_tasnet.snn.operators import OPERATORS, Operator, paddings
+from spiking_tasnet.snn.operators import Operator, base_of, paddings
 from spiking_tasnet.snn.settings import Constraints
 
 FORMAT = "spiking_tasnet.snn.export 2"
@@ -201,7 +201,7 @@ def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
     with torch.no_grad():
         branch = layer.branch(input_amplitude=amplitude)
     bias = torch.zeros_like(layer.threshold) if branch.bias is None else branch.bias
-    fields: dict[str, Any] = {"role": layer.role, "kind": _kind(operator), "bias": bias}
+    fields: dict[str, Any] = {"role": layer.role, "kind": base_of(operator).__name__, "bias": bias}
     fields |= _geometry(operator)
     if settings.constraints.weight_bits:
         integers, scale = layer.integer_weight(amplitude)
@@ -224,11 +224,6 @@ def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
         name: value.detach().cpu().numpy() if isinstance(value, Tensor) else np.array(value)
         for name, value in fields.items()
     }
-
-
-def _kind(operator: Operator) -> str:
-    """The name of its class, or of the one that it extends."""
-    return next(kind.__name__ for kind in OPERATORS if isinstance(operator, kind))
 
 
 def _geometry(operator: Operator) -> dict[str, Any]:

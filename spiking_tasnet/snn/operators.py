@@ -62,7 +62,7 @@ def check_operator(operator: nn.Module) -> Operator:
         raise ValueError(f"{kind} without weights found: run the network once on a batch before it is made convertible")
     if _computes_otherwise(operator):
         raise ValueError(
-            f"{kind} found, a {_base(operator).__name__} with a forward of its own: spiking neurons use its weights "
+            f"{kind} found, a {base_of(operator).__name__} with a forward of its own: spiking neurons use its weights "
             "and not that forward; merge padding, masks or adapters into a plain operator, or leave it analog"
         )
     mode = getattr(operator, "padding_mode", "zeros")
@@ -81,13 +81,14 @@ def check_batched(operator: Operator, shape: torch.Size) -> None:
         raise ValueError(f"an input of shape {tuple(shape)} found, (batch, {operator.in_channels}, ...) expected")
 
 
-def _base(operator: Operator) -> type[nn.Module]:
+def base_of(operator: Operator) -> type[nn.Module]:
+    """The class of torch that an operator is, or extends."""
     return next(kind for kind in OPERATORS if isinstance(operator, kind))
 
 
 def _computes_otherwise(operator: Operator) -> bool:
-    """Whether a subclass, or this instance, replaces the forward of torch's operator."""
-    base = _base(operator)
+    """Whether a subclass, or this instance, replaces the forward of torch's operator, or of ours."""
+    base = CausalConv1d if isinstance(operator, CausalConv1d) else base_of(operator)
     methods = ("forward", "_conv_forward") if base is not nn.Linear else ("forward",)
     if any(method in vars(operator) for method in methods):
         return True

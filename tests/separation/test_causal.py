@@ -15,7 +15,7 @@ from spiking_tasnet.separation.streaming.windows import Windows
 from spiking_tasnet.snn import kernels
 from spiking_tasnet.snn.energy import dense_macs
 from spiking_tasnet.snn.kernels import event, reference
-from spiking_tasnet.snn.operators import CausalConv1d, apply_operator, fan_out
+from spiking_tasnet.snn.operators import CausalConv1d, apply_operator, check_operator, fan_out
 
 CAUSAL = dataclasses.replace(TINY, causal=True, n_blocks=4)
 
@@ -94,6 +94,16 @@ def test_the_convolution_is_one_with_zeros_before_it(kernel_size, dilation, grou
     reach = torch.tensor(taps) * (9 // groups)
     assert torch.equal(fan_out(operator, x.shape).flatten(), reach.double())
     assert dense_macs(operator, x.shape) == reach.sum() * 12
+
+
+def test_a_causal_convolution_with_a_forward_of_its_own_is_refused():
+    class Other(CausalConv1d):
+        def forward(self, x):
+            return super().forward(2 * x)
+
+    with pytest.raises(ValueError, match="Other found, a Conv1d with a forward of its own"):
+        check_operator(Other(2, 2, 3))
+    assert check_operator(operator := CausalConv1d(2, 2, 3)) is operator
 
 
 @torch.no_grad()

@@ -62,8 +62,10 @@
 #define VECTORS 8            /* sums of one pattern, in registers */
 #ifdef __AVX512BW__
 #define VECTOR 64            /* bytes of a register */
-#else
+#elif defined(__AVX2__)
 #define VECTOR 32
+#else
+#define VECTOR 16
 #endif
 
 typedef uint16_t inputs_t __attribute__((vector_size(2 * PIECE), aligned(2), may_alias));
