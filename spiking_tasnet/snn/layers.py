@@ -206,10 +206,10 @@ class ConvertibleLayer(nn.Module):
             return None
         return self._once("packed", input_amplitude, lambda: dict[int, PackedWeights]())
 
-    def _free_neurons(self, x: Tensor | Spikes) -> FreeNeurons | None:
+    def _free_neurons(self, x: Spikes) -> FreeNeurons | None:
         """What a readout of few bits adds up as integers, where no gradient is wanted and the event kernel can."""
         few_bits = self.settings.constraints.weight_bits
-        if not few_bits or torch.is_grad_enabled() or not isinstance(x, Spikes) or not x.packed:
+        if not few_bits or torch.is_grad_enabled() or not x.packed:
             return None
         amplitude, steps = x.threshold, x.num_steps
         free = self._once("free", amplitude, lambda: free_neurons(*self._integers(amplitude), steps))
@@ -255,8 +255,9 @@ class ConvertibleLayer(nn.Module):
         if settings.role == "encoding":
             return roles.encoding(branch, settings, x)
         if settings.role == "readout":
-            free = self._free_neurons(x)
-            return roles.readout(branch, x) if free is None else roles.free_readout(branch, x, free)
+            if isinstance(x, Spikes) and (free := self._free_neurons(x)) is not None:
+                return roles.free_readout(branch, x, free)
+            return roles.readout(branch, x)
         spikes, self.window = roles.rate(branch, settings, x, self.window)
         return spikes
 
