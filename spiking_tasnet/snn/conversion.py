@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from spiking_tasnet.snn.layers import ConvertibleLayer
 from spiking_tasnet.snn.operators import check_batched
 from spiking_tasnet.snn.settings import ConversionSettings
 from spiking_tasnet.snn.spikes import Spikes
-from spiking_tasnet.snn.threshold import activation_percentile
+from spiking_tasnet.snn.threshold import OrderStatistic, activation_percentile, check_activations
 
 logger = logging.getLogger(__name__)
 Run = Callable[[], object]
@@ -67,12 +67,20 @@ def measure_activations(network: nn.Module, layer: ConvertibleLayer, run: Run) -
     return torch.cat(collected), spiking_input[0]
 
 
+class MeasuredLayer(NamedTuple):
+    """What an analog layer did while its network ran.
+
+    Attributes:
+        activations: (items, chan, ...) of all its calls, on the CPU.
+        given_spikes: whether it was given `Spikes`.
+    """
+
+    activations: Tensor
+    given_spikes: bool
+
+
 def convert_layer(
-    network: nn.Module,
-    name: str,
-    run: Run,
-    settings: ConversionSettings,
-    reduce_over_ranks: Callable[[Tensor], Tensor] = lambda act_max: act_max,
+    network: nn.Module, name: str, run: Run, settings: ConversionSettings, order_statistic: OrderStatistic | None = None
 ) -> Tensor | None:
     """Measure the threshold of one analog layer on the network as it is now, and convert the layer.
 
@@ -84,7 +92,7 @@ def convert_layer(
         name: of the layer, as in `convertible_layers`.
         run: runs the network on training batches.
         settings: how it is to spike.
-        reduce_over_ranks: makes one a_u of those that several processes measured.
+        order_statistic: takes the percentile; None for that of this process alone.
 
     Returns:
         a_u, (1,) or (out,); None for a readout.
@@ -93,6 +101,11 @@ def convert_layer(
         ValueError: a dead layer, named; a tensor reached a layer above spiking ones; the layer is converted already,
             its num_steps are not those of the others, or its parameters are also another module's.
     """
+    return convert_measured(network, name, measure_layer(network, name, run, settings), settings, order_statistic)
+
+
+def measure_layer(network: nn.Module, name: str, run: Run, settings: ConversionSettings) -> MeasuredLayer:
+    """The first half of `convert_layer`: check the layer and run the network. Nothing is written."""
     check_own_parameters(network)
     layers = convertible_layers(network)
     layer = layers[name]
@@ -103,22 +116,37 @@ def convert_layer(
         raise ValueError(
             f"num_steps {settings.num_steps} found for layer {name!r}, {others.pop()} expected as in the others"
         )
-    activations, given_spikes = measure_activations(network, layer, run)
+    measured = MeasuredLayer(*measure_activations(network, layer, run))
     below_spikes = any(other.is_spiking for other in layers.values())
-    if below_spikes and not given_spikes:
+    if below_spikes and not measured.given_spikes:
         raise ValueError(
             f"layer {name!r} is given a tensor though layers below it spike: something between reads counts "
             "(pooling, another activation, arithmetic); replace it by a strided convolution or a convertible layer"
         )
-    act_max = None
     if not layer.readout:
-        act_max = reduce_over_ranks(_act_max(name, activations, settings)).to(layer.threshold.device)
-    _convert(layer, act_max, settings, first=not given_spikes)
+        check_activations(measured.activations)
+    return measured
+
+
+def convert_measured(
+    network: nn.Module,
+    name: str,
+    measured: MeasuredLayer,
+    settings: ConversionSettings,
+    order_statistic: OrderStatistic | None = None,
+) -> Tensor | None:
+    """The second half of `convert_layer`: take the percentile and convert."""
+    layer, act_max = convertible_layers(network)[name], None
+    if not layer.readout:
+        act_max = _act_max(name, measured.activations, settings, order_statistic).to(layer.threshold.device)
+    _convert(layer, act_max, settings, first=not measured.given_spikes)
     return act_max
 
 
-def _act_max(name: str, activations: Tensor, settings: ConversionSettings) -> Tensor:
-    act_max = activation_percentile(activations, settings.percentile, settings.channel_wise)
+def _act_max(
+    name: str, activations: Tensor, settings: ConversionSettings, statistic: OrderStatistic | None = None
+) -> Tensor:
+    act_max = activation_percentile(activations, settings.percentile, settings.channel_wise, statistic)
     if not bool((act_max > 0).all()):
         raise ValueError(
             f"layer {name!r} is dead: the {settings.percentile:g}th percentile of {activations.numel()} measured "
@@ -138,7 +166,12 @@ def _convert(layer: ConvertibleLayer, act_max: Tensor | None, settings: Conversi
 
 
 def convert(
-    network: nn.Module, run: Run, settings: ConversionSettings | None = None, **changes: Any
+    network: nn.Module,
+    run: Run,
+    settings: ConversionSettings | None = None,
+    *,
+    order_statistic: OrderStatistic | None = None,
+    **changes: Any,
 ) -> list[LayerReport]:
     """Convert every convertible layer in execution order, without training (primitive conversion).
 
@@ -149,6 +182,7 @@ def convert(
         network: composed of `ConvertibleLayer` (see `make_convertible` for plain torch networks).
         run: runs the network on some training batches, e.g. ``lambda: network(batch)``.
         settings: how the layers are to spike; `ConversionSettings()` if None.
+        order_statistic: takes the percentiles; None for those of this process alone.
         **changes: fields of `ConversionSettings` to change, e.g. ``num_steps=16``.
 
     Returns:
@@ -173,13 +207,13 @@ def convert(
     ranges: dict[str, Tensor | None] = {}
     if settings.method == "tandem":
         for name in names:
-            ranges[name] = convert_layer(network, name, run, settings)
+            ranges[name] = convert_layer(network, name, run, settings, order_statistic)
     else:
         for name in names:
             ranges[name] = None
             if not layers[name].readout:
                 measured, _ = measure_activations(network, layers[name], run)
-                ranges[name] = _act_max(name, measured, settings).to(layers[name].threshold.device)
+                ranges[name] = _act_max(name, measured, settings, order_statistic).to(layers[name].threshold.device)
         for name in names:
             _convert(layers[name], ranges[name], settings, first=name == names[0])
     reports = _reports(network, order, ranges)
