@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ProgressBar
-from pytorch_lightning.loggers.logger import DummyLogger
+from pytorch_lightning.loggers.logger import DummyLogger, Logger
 
 from spiking_tasnet.ptl.ranks import agreed_means
 
@@ -39,7 +39,9 @@ def validate(trainer: pl.Trainer, module: pl.LightningModule, names: Sequence[st
 @contextmanager
 def without_loggers(trainer: pl.Trainer) -> Iterator[None]:
     """Have loggers that take everything and write nothing in place of the trainer's."""
-    loggers, trainer.loggers = trainer.loggers, [DummyLogger() for _ in trainer.loggers]
+    loggers = trainer.loggers
+    nothing: list[Logger] = [DummyLogger() for _ in loggers]
+    trainer.loggers = nothing
     try:
         yield
     finally:
@@ -50,15 +52,15 @@ def without_loggers(trainer: pl.Trainer) -> Iterator[None]:
 def _unseen(trainer: pl.Trainer) -> Iterator[None]:
     """The state of a validation inside, that of the training after."""
     loop, connector = trainer.fit_loop.epoch_loop.val_loop, trainer._logger_connector
-    before, callbacks, progress = vars(connector).copy(), trainer.callbacks, copy.deepcopy(loop.batch_progress)
+    before, progress = vars(connector).copy(), copy.deepcopy(loop.batch_progress)
+    callbacks: list[pl.Callback] = vars(trainer)["callbacks"]
     counts = {
         (owner, name): copy.copy(vars(owner)[name])
         for owner, name in ((loop, "_seen_batches_per_dataloader"), (trainer, "_last_val_time"))
         if name in vars(owner)  # not in every version of Lightning
     }
-    trainer.callbacks = [
-        callback for callback in callbacks if not isinstance(callback, Checkpoint | EarlyStopping | ProgressBar)
-    ]
+    counting = Checkpoint | EarlyStopping | ProgressBar
+    vars(trainer)["callbacks"] = [callback for callback in callbacks if not isinstance(callback, counting)]
     trainer.validating = True
     connector.reset_results()
     connector.reset_metrics()  # new dictionaries: those of the training stay as they are
@@ -69,6 +71,6 @@ def _unseen(trainer: pl.Trainer) -> Iterator[None]:
         connector.reset_results()
         trainer.training = True
         vars(connector).update(before)
-        trainer.callbacks, loop.batch_progress = callbacks, progress
+        vars(trainer)["callbacks"], loop.batch_progress = callbacks, progress
         for (owner, name), value in counts.items():
             setattr(owner, name, value)
