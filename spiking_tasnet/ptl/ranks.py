@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed
 from torch import Tensor
 
 from spiking_tasnet.snn.threshold import OrderStatistic, nearest_rank
@@ -74,8 +75,9 @@ def order_statistic_over_ranks(trainer: pl.Trainer) -> OrderStatistic | None:
         largest = rows.topk(min(from_top, rows.shape[1]), dim=1).values
         padding = largest.new_full((len(rows), from_top - largest.shape[1]), -torch.inf)
         mine = torch.cat([largest, padding], dim=1).to(trainer.strategy.root_device)
-        everyone = trainer.strategy.all_gather(mine)  # (processes, rows, from_top)
-        found = everyone.transpose(0, 1).flatten(1).topk(from_top, dim=1).values[:, -1]
+        everyone = [torch.empty_like(mine) for _ in range(trainer.world_size)]
+        torch.distributed.all_gather(everyone, mine)
+        found = torch.cat(everyone, dim=1).topk(from_top, dim=1).values[:, -1]
         return trainer.strategy.broadcast(found.cpu())
 
     return statistic

@@ -79,6 +79,8 @@ def fit(
     first = is_first(processes)
     keep_freed_memory()
     keep_safe_path()
+    if not first:
+        logging.getLogger("spiking_tasnet").setLevel(logging.WARNING)  # the first process says the rest
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, history = out / "last.ckpt", History(out / "history.csv", metrics, describe, columns)
     going_on = find_checkpoint(checkpoint, mend=first)
