@@ -16,7 +16,7 @@ function drawShades(canvas, {width, height, shades}) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-// Spikes a neuron of every layer over the whole recording, the deepest layer at the top.
+// Spikes per neuron of every layer over the whole recording, the deepest layer at the top.
 function drawActivity(canvas, raster) {
   const width = Math.max(1, Math.min(1000, raster.frames)), height = raster.layers, means = new Float32Array(width * height);
   for (let layer = 0; layer < height; layer++)
@@ -30,7 +30,7 @@ function drawActivity(canvas, raster) {
   drawShades(canvas, {width, height, shades: Uint8Array.from(means, mean => Math.min(255, 255 * mean / most))});
 }
 
-// Spikes of some neurons of every layer around a moment, a pixel a step; the deepest layer at the top.
+// Spikes of some neurons of every layer around a moment, one pixel per step; the deepest layer at the top.
 class RasterView {
   constructor(canvas, raster) {
     Object.assign(this, {canvas, raster});

@@ -25,7 +25,7 @@ function transform(real, imaginary) {
     }
 }
 
-// {width, height, shades}: a byte a point, highest frequency first, 255 for the loudest; `level` is the amplitude of the
+// {width, height, shades}: one byte per point, highest frequency first, 255 for the loudest; `level` is the amplitude of the
 // sine that is 0 dB.
 function spectrogram(samples, rate, level, settings) {
   const size = 2 ** Math.round(Math.log2(settings.WINDOW_SECONDS * rate)), height = size / 2;
