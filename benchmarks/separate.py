@@ -1,7 +1,7 @@
 """Time of the whole separator, SNN against ANN, one clip at a time, interleaved in one run.
 
 python -m benchmarks.separate [--model FILE | --ann FILE] [--sound FILE] [--steps N] [--rounds 5] [--threads 2]
-    [--parts] [--small]
+    [--parts] [--small] [--out JSON]
 
 --model is a packed file or exp/NAME; --ann is converted here without training, to N_s steps and 8-bit weights. Without
 either the network has random weights and the paper's sizes (--small: those of egs/mini-2mix); a trained one may fire
@@ -24,12 +24,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.networks import SMALL, mixtures, random_separator
+from spiking_tasnet.files import write_json
 from spiking_tasnet.report.markdown import number, table
 from spiking_tasnet.separation.audio.files import read_mono
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.separation.packed import load_network
 from spiking_tasnet.snn import Constraints, convert, convertible_layers, keep_synapses, record_cost
+from spiking_tasnet.training import run_facts
 
 TARGETS = {(8, 8): 0.8, (8, 32): 1.3}  # N_s, bits -> of the ANN's time, at most, for a trained network
 
@@ -183,6 +185,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="default: all cores")
     parser.add_argument("--small", action="store_true", help="the sizes of egs/mini-2mix")
     parser.add_argument("--parts", action="store_true", help="also ms of each part of the networks")
+    parser.add_argument("--out", type=Path, metavar="JSON", help="file to write the times to, for the model card")
     args = parser.parse_args()
     if args.model and args.ann:
         raise ValueError("--model and --ann found, one of them expected")
@@ -192,15 +195,21 @@ def main() -> None:
     clip = read_clip(args, found["ANN"])
     seconds = clip.shape[-1] / found["ANN"].config.sample_rate
     medians = time_whole(found, clip, args.rounds)
-    rows = []
+    measured, rows = [], []
     for name, median in medians.items():
         spiking = found[name].is_spiking
         spikes = spikes_per_neuron(found[name], clip) if spiking else None
         target = TARGETS.get(_steps_and_bits(found[name])) if spiking and (args.model or args.ann) else None
-        cells = [(median * 1e3, 1), (median / seconds, 4), (median / medians["ANN"], 2), (target, 1), (spikes, 2)]
+        facts = {"ms": median * 1e3, "real_time_factor": median / seconds, "ratio": median / medians["ANN"]}
+        measured.append({"network": name, **facts, "spikes_per_neuron": spikes})
+        cells = [*zip(facts.values(), (1, 4, 2), strict=True), (target, 1), (spikes, 2)]
         rows.append([name, *(number(*cell) for cell in cells)])
+    if args.out:
+        machine = run_facts(seed=0).as_dict()["machine"]
+        about = {"seconds": seconds, "threads": torch.get_num_threads(), "rounds": args.rounds, "machine": machine}
+        write_json(args.out, about | {"networks": measured})
     print(f"{seconds:g} s clip, batch 1, {torch.get_num_threads()} threads\n")
-    print(table(["network", "ms", "real-time factor", "x ANN", "aim", "spikes a neuron"], rows))
+    print(table(["network", "ms", "real-time factor", "x ANN", "aim", "spikes per neuron"], rows))
     if args.parts:
         by_network = {name: time_parts(network, clip, args.rounds) for name, network in found.items()}
         rows = [[part, *(number(times[part], 2) for times in by_network.values())] for part in by_network["ANN"]]

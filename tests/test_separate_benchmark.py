@@ -8,6 +8,7 @@ import torch
 from tiny_separator import few_bit_network, tiny_network
 
 from benchmarks import separate
+from spiking_tasnet.files import read_json
 from spiking_tasnet.separation.network import save_model
 from spiking_tasnet.separation.packed import pack
 from spiking_tasnet.snn import convertible_layers
@@ -33,12 +34,17 @@ def run(monkeypatch, capsys, *words):
 def test_a_packed_model_beside_its_ann_and_float32(tmp_path, monkeypatch, capsys, one_thread):
     pack(tmp_path / "packed.pt", few_bit_network(), tiny_network(), {})
     words = ["--model", tmp_path / "packed.pt", "--seconds", 0.5, "--rounds", 1, "--threads", 1, "--parts"]
-    rows = run(monkeypatch, capsys, *words)
+    rows = run(monkeypatch, capsys, *words, "--out", tmp_path / "times.json")
     few, plain = "SNN, N_s = 8, 8-bit weights", "SNN, N_s = 8, float32"
     assert rows["ANN"][2:] == ["1.00", "–", "–"]
     assert rows[few][3] == "0.8" and rows[plain][3] == "1.3"
     assert float(rows[few][4]) > 0.1 and rows[few][4] == rows[plain][4]
     assert {"encoder", "norm", "layer 0", "layer 1", "mask", "sigmoid, decoder"} <= rows.keys()
+    times = read_json(tmp_path / "times.json")
+    assert (times["seconds"], times["threads"]) == (0.5, 1)
+    assert {one["network"]: f"{one['ratio']:.2f}" for one in times["networks"]} == {
+        name: rows[name][2] for name in ("ANN", few, plain)
+    }
 
 
 def test_an_ann_is_converted_here(tmp_path, monkeypatch, capsys, one_thread):
