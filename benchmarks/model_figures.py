@@ -262,9 +262,10 @@ def cost_sentence(found: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     spikes, synops = number(cost["spikes_per_neuron"], 2), number(cost["synops_ratio"], 2)
     snn, ann = (number(1e3 * cost[f"{system}_energy_j_per_s"], 3) for system in ("snn", "ann"))
     return (
-        f"N_s = {model['num_steps']}, weights of {model['weight_bits'] or 32} bits: {spikes} spikes a neuron; {synops} "
-        f"SynOps for each MAC of the layers that spikes drive; energy {number(cost['energy_ratio'], 3)} of the ANN's, "
-        f"analog head and tail included ({snn} against {ann} mJ a second of audio)."
+        f"N_s = {model['num_steps']}, weights of {model['weight_bits'] or 32} bits: {spikes} spikes per neuron; "
+        f"{synops} SynOps per MAC of the layers that spikes drive; "
+        f"energy {number(cost['energy_ratio'], 3)} of the ANN's, "
+        f"analog head and tail included ({snn} against {ann} mJ per second of audio)."
     )
 
 

@@ -65,7 +65,7 @@ def violations(weight: Tensor, bias: Tensor | None, constraints: Constraints) ->
     if constraints.fan_in:
         most = int((weight.flatten(1) != 0).sum(1).max())
         if most > constraints.fan_in:
-            found.append(f"{most} inputs a neuron found, at most {constraints.fan_in} expected")
+            found.append(f"{most} inputs per neuron found, at most {constraints.fan_in} expected")
     if constraints.weight_bits:
         for what, values in (("weight", weight), ("bias", bias)):
             if values is None:

@@ -120,7 +120,7 @@ class Spikes:
     def __repr__(self) -> str:
         """Shape, steps and mean count."""
         mean = self.counts.double().mean().item() if self.code.numel() else 0.0
-        return f"Spikes({tuple(self.shape)}, num_steps={self.num_steps}, {mean:.2f} spikes a neuron)"
+        return f"Spikes({tuple(self.shape)}, num_steps={self.num_steps}, {mean:.2f} spikes per neuron)"
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:

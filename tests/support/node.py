@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+OLDEST = 18
 SCRIPTS = Path(__file__).parents[2] / "spiking_tasnet" / "separation" / "browser"
 
 
@@ -20,6 +21,9 @@ def run_scripts(names: list[str], code: str, *args: str | Path) -> dict:
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node is not installed")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if int(version.removeprefix("v").split(".")[0]) < OLDEST:
+        pytest.skip(f"Node {version} found, {OLDEST} or later expected")
     texts = [(SCRIPTS / name).read_text(encoding="utf-8") for name in names]
     frame = f"""
 const fs = require("fs"), argv = process.argv.slice(1);
