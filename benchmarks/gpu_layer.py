@@ -171,7 +171,7 @@ def compare(made: Layer, runs: dict[str, Callable[[], Tensor]]) -> None:
     """Share of the neurons whose trains differ from those in float64, of each way that simulates in float32."""
     doubles = Neurons(*(values.double() for values in made.neurons[:3]), made.neurons.v_init)
     exact = reference.simulate(*made[:3], doubles)
-    print(f"{count_bits(exact).float().mean():.2f} spikes a neuron out; trains that differ from float64:")
+    print(f"{count_bits(exact).float().mean():.2f} spikes per neuron out; trains that differ from float64:")
     for name, run in runs.items():
         if name.startswith("ANN") or name == "fused int8":
             continue
@@ -204,7 +204,7 @@ def main() -> None:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 means float32
     print(
         f"{args.batch} x {args.chan} x {args.frames}, kernel 3, dilation {args.dilation}, N_s = {args.num_steps}, "
-        f"{args.spikes} spikes a neuron in"
+        f"{args.spikes} spikes per neuron in"
     )
     with torch.no_grad():
         report(layer(args, "cuda"), args.rounds)

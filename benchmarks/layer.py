@@ -86,7 +86,7 @@ def make_layer(chan: int, frames: int, rate: float, depth: int, seed: int) -> La
 
 
 def _level(pre: Tensor, rate: float) -> tuple[float, float]:
-    """Shift of the pre-activations, and threshold from their 99.9th percentile, for `rate` spikes a neuron."""
+    """Shift of the pre-activations, and threshold from their 99.9th percentile, for `rate` spikes per neuron."""
     sample = pre.flatten()[:: max(1, pre.numel() // 50_000)]
     low, high = -6.0, 6.0
     for _ in range(25):
@@ -195,7 +195,7 @@ def _print(layer: Layer, typical: dict[str, float], extra: dict[str, int | None]
     print(
         f"\n{chan} channels, {counts.shape[-1]} frames, N_s = {NUM_STEPS}, {torch.get_num_threads()} threads: ", end=""
     )
-    print(f"{counts.mean():.2f} spikes a neuron in, {(counts > 0).double().mean():.0%} of the neurons spike.")
+    print(f"{counts.mean():.2f} spikes per neuron in, {(counts > 0).double().mean():.0%} of the neurons spike.")
     print(f"SynOps {synops / 1e9:.2f} G, MACs of the ANN {macs / 1e9:.2f} G.\n")
     print("| one layer | ms | x ANN | extra MiB | trains that differ |\n| --- | ---: | ---: | ---: | ---: |")
     ann = typical[next(iter(typical))]
@@ -206,9 +206,9 @@ def _print(layer: Layer, typical: dict[str, float], extra: dict[str, int | None]
 
 
 def main() -> None:
-    """Print a table for each number of spikes a neuron."""
+    """Print a table for each number of spikes per neuron."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spikes", type=float, nargs="+", default=[3.9, 1.0], help="spikes a neuron in, of at most 32")
+    parser.add_argument("--spikes", type=float, nargs="+", default=[3.9, 1.0], help="spikes per neuron in, at most 32")
     parser.add_argument("--bits", type=int, nargs="*", default=[8], help="widths of integer weights, 4 to 8")
     for name, value, text in (
         ("chan", 512, "channels in and out"),

@@ -129,7 +129,7 @@ def main() -> None:
                     spent[name].append((time.perf_counter() - began) / args.mixtures * 1e3)
             ours, plain = (statistics.median(spent[name]) for name in ("ours", "plain"))
             kind = "published levels" if published else "levels measured"
-            print(f"{kind:16}: plain {plain:.2f} ms, ours {ours:.2f} ms a mixture: {plain / ours:.1f} times as fast")
+            print(f"{kind:16}: plain {plain:.2f} ms, ours {ours:.2f} ms per mixture: {plain / ours:.1f} times as fast")
             if args.profile:
                 shutil.rmtree(root / "ours")
                 profile = cProfile.Profile()

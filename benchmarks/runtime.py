@@ -82,7 +82,7 @@ def measured(command: list[str | Path], environment: dict[str, str]) -> tuple[st
 
 
 def main() -> None:
-    """Print a row a system."""
+    """Print a row per system."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ann", type=Path, metavar="MODEL.pt")
     parser.add_argument("--snn", type=Path, metavar="MODEL.pt")

@@ -59,7 +59,7 @@ def main() -> None:
     medians = {name: statistics.median(times) for name, times in spent.items()}
     fired = [cost for cost in costs.values() if cost.neuron_updates]
     mean = sum(cost.spikes_out for cost in fired) / sum(cost.neurons for cost in fired)
-    print(f"{args.seconds:g} s clip, batch 1, {torch.get_num_threads()} threads, {mean:.2f} spikes a neuron")
+    print(f"{args.seconds:g} s clip, batch 1, {torch.get_num_threads()} threads, {mean:.2f} spikes per neuron")
     print("| network | ms | real-time factor | x ANN |\n| --- | ---: | ---: | ---: |")
     for name, median in medians.items():
         ratio = median / medians["ann"]

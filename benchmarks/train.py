@@ -138,7 +138,7 @@ def audio_table(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Print a row a stage, or a row per path with --audio."""
+    """Print a row per stage, or a row per path with --audio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batches", type=int, default=8, help="training batches an epoch")
     parser.add_argument("--dev-batches", type=int, default=2, help="validation batches an epoch")

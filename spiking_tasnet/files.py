@@ -72,7 +72,7 @@ def whole_file(path: str | os.PathLike, *, durable: bool = False) -> Iterator[Pa
     Args:
         path: the file.
         durable: wait until file and name are on the disk, so that a power cut leaves the old file or the new one. It
-            costs some milliseconds a file: for what takes hours to make, not for thousands of mixtures.
+            costs some milliseconds per file: for what takes hours to make, not for thousands of mixtures.
 
     Raises:
         OSError: it cannot be written; the error names a file, also where the writer's own names none.

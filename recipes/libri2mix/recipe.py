@@ -16,8 +16,8 @@ class Recipe(SeparationRecipe):
         "at 8 kHz 40 GB with train-360, 14 GB with train-100; with noise 67 and 23 GB",
         "days of a GPU with train-360",
         "about as long as stage 1",
-        "some seconds a minute of audio and core",
-        "half a second a mixture, system and core",
+        "some seconds per minute of audio and core",
+        "half a second per mixture, system and core",
         "under a minute",
     )
     options = (

@@ -13,11 +13,11 @@ class Recipe(SeparationRecipe):
     description = "Separate two real talkers: train on any folder of single-talker recordings, mixed on the fly."
     default_config = "conf/real.yaml"
     costs = (
-        "a minute for 10 hours of speech; 60 MB an hour, and 0.4 MB a mixture of dev and test",
+        "a minute for 10 hours of speech; 60 MB per hour, and 0.4 MB per mixture of dev and test",
         "as long as you let it: 20 ms per second of audio on one core with bfloat16; stop and go on as you like",
         "half an hour on one core",
-        "some seconds a minute of audio and core",
-        "half a second a mixture, system and core",
+        "some seconds per minute of audio and core",
+        "half a second per mixture, system and core",
         "under a minute",
     )
     options = (

@@ -21,11 +21,11 @@ class Recipe(SeparationRecipe):
     description = "Separate two talkers of WSJ0, or of any corpus with mixture lists in MERL's format (paper, Table 4)."
     default_config = "conf/paper.yaml"
     costs = (
-        "minutes; 0.2 MB a mixture, 5 GB for all of WSJ0-2mix at 8 kHz",
+        "minutes; 0.2 MB per mixture, 5 GB for all of WSJ0-2mix at 8 kHz",
         "cpu.yaml: about an hour on one core; paper.yaml wants a GPU",
         "cpu.yaml: a quarter of an hour on one core; paper.yaml: about as long as stage 1",
-        "some seconds a minute of audio and core",
-        "half a second a mixture, system and core",
+        "some seconds per minute of audio and core",
+        "half a second per mixture, system and core",
         "under a minute",
     )
     options = (

@@ -30,6 +30,7 @@ COMMANDS = {
     "separate": ("separate", "separate your own recordings"),
     "stream": ("stream", "separate what a microphone or a pipe gives while it comes"),
     "export": ("export", "write a converted separator to one file for the C runtime"),
+    "page": ("page", "write one HTML file that separates recordings in a browser"),
     "vision-data": ("vision_data", "bring MNIST, CIFAR-10 or an ImageNet-like folder into one form"),
     "vision-train": ("vision_train", "train or convert an image network by one of the methods"),
     "vision-test": ("vision_test", "test every method of a vision experiment, and count operations"),

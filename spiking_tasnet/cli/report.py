@@ -23,7 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="UTT",
         help="id of a mixture to show on the listening page; may be repeated (default: typical mixtures)",
     )
-    parser.add_argument("--page", type=Path, metavar="HTML", help="write only the listening page, to this file")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="HTML",
+        help="write only the listening page, to this file; of --exp it needs scores/ and separated/",
+    )
     parser.add_argument(
         "--link",
         action="store_true",
@@ -37,14 +42,14 @@ def run(args: argparse.Namespace) -> int:
     """Write the report and name its files."""
     from spiking_tasnet.paper.published import TABLE4
     from spiking_tasnet.separation.report.page import write_page
-    from spiking_tasnet.separation.report.results import load_experiment
+    from spiking_tasnet.separation.report.results import load_scores
     from spiking_tasnet.separation.report.write import write_report
 
     if args.link and not args.page:
         raise ValueError("--link found without --page, which names the page to write")
     look = {"utts": args.example, "credit": args.credit}
     if args.page:
-        write_page(args.page, load_experiment(args.exp), args.data, args.allow_pipes, embedded=not args.link, **look)
+        write_page(args.page, load_scores(args.exp), args.data, args.allow_pipes, embedded=not args.link, **look)
         say(str(args.page))
         return 0
     for path in write_report(args.exp, args.data, TABLE4 if args.paper else None, args.allow_pipes, **look):

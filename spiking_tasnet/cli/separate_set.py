@@ -12,7 +12,10 @@ from spiking_tasnet.memory import keep_few_convolutions
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `separate-set`."""
     add_subset(parser, "Kaldi data folder, e.g. data/tt")
-    parser.add_argument("--model", type=Path, required=True, help="model.pt, or its folder")
+    parser.add_argument("--model", type=Path, required=True, help="model.pt, its folder, or a packed file")
+    parser.add_argument(
+        "--ann", action="store_true", help="of a packed file take the ANN instead of the spiking network"
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -28,4 +31,4 @@ def run(args: argparse.Namespace) -> None:
     keep_few_convolutions()
     from spiking_tasnet.separation.separate_set import separate_set
 
-    separate_set(args.subset, args.model, args.out, args.cost, args.allow_pipes)
+    separate_set(args.subset, args.model, args.out, args.cost, args.allow_pipes, ann=args.ann)

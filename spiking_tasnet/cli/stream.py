@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spiking_tasnet.cli.console import tell
 from spiking_tasnet.cli.interrupts import Interrupts
+from spiking_tasnet.cli.stn_contents import stn_contents
 
 COMMAND = "spiking-tasnet stream"
 FORMATS = ("s16", "f32")
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             from spiking_tasnet.separation.separator import RATES
             from spiking_tasnet.separation.streaming.live import LiveStream
 
-            model = _model(args.model)
+            model = stn_contents(args.model)
         if not RATES[0] <= args.rate <= RATES[1] or not 1 <= args.channels <= 64:
             raise ValueError(
                 f"--rate {args.rate} and --channels {args.channels} found, {RATES[0]} to {RATES[1]} Hz and 1 to 64 "
@@ -72,17 +73,3 @@ def run(args: argparse.Namespace) -> int:
             f"{writer.clipped} samples clipped"
         )
     return 0
-
-
-def _model(path: Path | None) -> bytes:
-    """Contents of an .stn file, or of what one would be.
-
-    Raises:
-        OSError, ValueError: there is no such network.
-    """
-    if path is not None and path.suffix == ".stn":
-        return path.read_bytes()
-    from spiking_tasnet.runtime.stn import pack_separator
-    from spiking_tasnet.separation.separator import Separator
-
-    return pack_separator(Separator.load(path).network)

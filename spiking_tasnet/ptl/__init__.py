@@ -9,7 +9,7 @@ spike_penalty  a price on spikes
 activity    a price on activations, before the conversion
 steps       a module's own steps outside Lightning's loops
 freeze      what lies below a layer
-frozen_cache  what frozen layers fire, simulated once a stage
+frozen_cache  what frozen layers fire, simulated once per stage
 config      settings
 """
 

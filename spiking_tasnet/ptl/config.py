@@ -26,7 +26,7 @@ class PTLConfig:
         clip_saturated_gradient: pass no tandem gradient where a count is saturated at N_s.
         weight_bits: bits of weights and biases shared with spiking neurons, 2 to 8; 0 for full precision.
         per_channel: one scale of the quantised weights per output channel instead of one per layer.
-        fan_in: inputs a neuron may have at most; 0 for all.
+        fan_in: most inputs per neuron; 0 for all.
         anneal: the learning rate falls linearly towards zero within each stage, over `max_epochs_per_stage`, or
             `joint_epochs`, instead of by the module's own schedule. A stage that ends by its patience ends before the
             fall is over: give both the same number of epochs.

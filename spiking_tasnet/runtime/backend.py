@@ -94,6 +94,11 @@ class CSeparator:
         """Spikes that a layer has fired so far."""
         return self._library.separator_spikes(self._handle, layer)
 
+    def count(self, layer: int, frame: int) -> int | None:
+        """Spikes of a frame; None where it is not there (any more)."""
+        count = self._library.separator_count(self._handle, layer, frame)
+        return None if count < 0 else count
+
     def words(self, layer: int, frame: int) -> np.ndarray | None:
         """Spikes of a frame, int32 (chan,), bit t for a spike at step t; None where it is not there (any more)."""
         words = self._library.separator_words(self._handle, layer, frame)

@@ -333,3 +333,12 @@ const int32_t *separator_words(const separator_t *s, int64_t layer, int64_t fram
         return NULL;
     return found->words + frame % found->ring * found->chan;
 }
+
+int64_t separator_count(const separator_t *s, int64_t layer, int64_t frame)
+{
+    const int32_t *words = separator_words(s, layer, frame);
+    int64_t count = words ? 0 : -1;
+    for (int64_t n = 0; words && n < s->layer[layer].chan; n++)
+        count += __builtin_popcount((uint32_t)words[n]);
+    return count;
+}

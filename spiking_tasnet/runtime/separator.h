@@ -58,6 +58,9 @@ int64_t separator_channels(const separator_t *separator, int64_t layer);
 int64_t separator_frames(const separator_t *separator, int64_t layer); /* computed so far */
 int64_t separator_spikes(const separator_t *separator, int64_t layer); /* fired so far */
 
+/* Spikes of one frame; -1 where it is not yet or no longer there. */
+int64_t separator_count(const separator_t *separator, int64_t layer, int64_t frame);
+
 /* Words of one frame, one a channel, bit t for a spike at step t; NULL where it is not yet or no longer there. */
 const int32_t *separator_words(const separator_t *separator, int64_t layer, int64_t frame);
 

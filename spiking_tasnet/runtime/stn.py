@@ -161,7 +161,9 @@ def _converted(network: Any) -> list[ConvertibleLayer]:
         raise ValueError(f"num_steps {sorted(steps)} found, one of at most {MAX_PACKED_STEPS} expected")
     rows = max(layer.operator.weight[0].numel() for layer in layers[1:])
     if network.config.n_blocks > MOST_BLOCKS or rows > MOST_ROWS:
-        raise ValueError(f"{rows} inputs a neuron found, at most {MOST_ROWS} expected, in at most {MOST_BLOCKS} blocks")
+        raise ValueError(
+            f"{rows} inputs per neuron found, at most {MOST_ROWS} in {MOST_BLOCKS} blocks or fewer expected"
+        )
     return layers
 
 

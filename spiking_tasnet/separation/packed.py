@@ -21,6 +21,7 @@ from torch import Tensor
 from spiking_tasnet.config import build
 from spiking_tasnet.files import read_json, whole_file, write_error
 from spiking_tasnet.model_file import network_of, read_contents
+from spiking_tasnet.report.run_facts import without_places
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.network import FORMAT, HINT, TasNet
 from spiking_tasnet.snn import ConvertibleLayer, Spikes, convertible_layers
@@ -103,13 +104,14 @@ def read_facts(path: str | Path) -> dict[str, Any]:
 
 
 def training_facts(models: dict[str, Path]) -> dict[str, Any]:
-    """What lies beside models about their trainings: `run.json`, as the training wrote it.
+    """What lies beside models about their trainings: `run.json`, commands in it without the folders of the machine.
 
     Args:
         models: ``ann``, ``snn`` -> model.pt.
     """
     runs = {system: path.with_name("run.json") for system, path in models.items()}
-    return {system: read_json(path) for system, path in runs.items() if path.is_file()}
+    found = {system: read_json(path) for system, path in runs.items() if path.is_file()}
+    return {system: {key: without_places(value) for key, value in run.items()} for system, run in found.items()}
 
 
 def half_head(network: TasNet) -> TasNet:

@@ -18,7 +18,8 @@ from spiking_tasnet.separation.audio.files import write_audio
 from spiking_tasnet.separation.audio.pipes import Pipe, read_source
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.journal import Journal, fingerprint, journal
-from spiking_tasnet.separation.network import TasNet, load_model
+from spiking_tasnet.separation.network import TasNet
+from spiking_tasnet.separation.packed import load_network
 from spiking_tasnet.separation.scores.cost import cost_per_second
 from spiking_tasnet.snn import convertible_layers, keep_synapses, record_cost
 from spiking_tasnet.snn.energy import LayerCost
@@ -28,7 +29,13 @@ DONE = "done.jsonl"  # in the output folder: the model and the mixtures that are
 
 
 def separate_set(
-    data_dir: Path, model: Path, out: Path, cost_file: Path | None = None, allow_pipes: bool = False
+    data_dir: Path,
+    model: Path,
+    out: Path,
+    cost_file: Path | None = None,
+    allow_pipes: bool = False,
+    *,
+    ann: bool = False,
 ) -> None:
     """Separate every mixture of `data_dir` into `out/s1`, `out/s2`, ... as 32-bit float WAV of the same length.
 
@@ -38,24 +45,26 @@ def separate_set(
 
     Args:
         data_dir: a Kaldi data folder, e.g. `data/tt`; references are not needed.
-        model: a `model.pt`, or the folder that holds it.
+        model: a `model.pt`, the folder that holds it, or a packed file.
         out: the order of the sources in it is arbitrary.
         cost_file: where to write operations and energy per second of audio (JSON).
         allow_pipes: run the commands of an scp.
+        ann: of a packed file take the ANN.
 
     Raises:
         FileNotFoundError, ValueError: a missing or foreign model or data folder; mixtures that cannot be read, named
             after all others are separated.
     """
     model = model / "model.pt" if model.is_dir() else model
-    network = load_model(model)
+    network = load_network(model, ann)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     keep_synapses(network)
     utterances = read_data_dir(data_dir, allow_pipes, with_references=False)
     problems: dict[str, str] = {}
     for stale in out.glob("s*/.*.tmp.wav"):  # of a run that was killed
         stale.unlink(missing_ok=True)
-    with journal(out / DONE, {"model": _digest(model)}) as done:
+    settings = {"model": _digest(model)} | ({"ann": True} if ann else {})  # a packed file holds two networks
+    with journal(out / DONE, settings) as done:
         due = [utterance for utterance in utterances if not _is_done(done, utterance, out, bool(cost_file))]
         if len(due) < len(utterances):
             logger.info("%d of %d mixtures are separated already", len(utterances) - len(due), len(utterances))

@@ -75,7 +75,7 @@ def violations(weight: Tensor, bias: Tensor | None, constraints: Constraints) ->
     if constraints.fan_in:
         most = most_inputs(weight)
         if most > constraints.fan_in:
-            found.append(f"{most} inputs a neuron found, at most {constraints.fan_in} expected")
+            found.append(f"{most} inputs per neuron found, at most {constraints.fan_in} expected")
     if constraints.weight_bits:
         for what, values in (("weight", weight), ("bias", bias)):
             if values is None:

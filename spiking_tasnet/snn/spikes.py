@@ -177,7 +177,7 @@ class Spikes:
     def __repr__(self) -> str:
         """Shape, steps and mean count."""
         mean = self.counts.double().mean().item() if self.code.numel() else 0.0
-        return f"Spikes({tuple(self.shape)}, num_steps={self.num_steps}, {mean:.2f} spikes a neuron)"
+        return f"Spikes({tuple(self.shape)}, num_steps={self.num_steps}, {mean:.2f} spikes per neuron)"
 
     def __getattr__(self, name: str) -> Any:
         """What a tensor has and `Spikes` have not is that of `value`."""

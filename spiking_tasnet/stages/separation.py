@@ -31,7 +31,7 @@ class SeparationRecipe(Recipe):
             text,
         ),
         Option("limit", "N", "use only the first N lines of each list", whole_number),
-        Option("jobs", "N", "processes of mixing and scoring (default: one a core)", whole_number),
+        Option("jobs", "N", "processes of mixing and scoring (default: one per core)", whole_number),
         Option(
             "init",
             "FILE",

@@ -32,7 +32,7 @@ def test_full_size_has_the_papers_parameters_and_macs():
         taps = frames + 2 * max(0, frames - dilation)  # taps in the padding cost nothing
         assert layer.macs == 512 * 512 * taps
     assert [layer.operator.dilation[0] for layer in list(network.separator)[1:]] == [2**i for i in range(10)]
-    # Padded taps counted too, it is 7.86 M + 0.26 M + 0.52 M multiplications a frame, 800 frames a second
+    # Padded taps counted too, it is 7.86 M + 0.26 M + 0.52 M multiplications per frame, 800 frames per second
     dense = 800 * (parameters + 512 * 1024 + 20 * 512 * 3)
     assert dense == pytest.approx(6.95e9, rel=0.005)
 

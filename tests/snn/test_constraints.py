@@ -1,4 +1,4 @@
-"""Few bits and few inputs a neuron: what both branches compute with, what training keeps, integers end to end."""
+"""Few bits and few inputs per neuron: what both branches compute with, what training keeps, integers end to end."""
 
 import copy
 
@@ -18,7 +18,7 @@ SHAPES = {"linear": (7, 40), "conv1d": (7, 12, 3), "conv2d": (7, 6, 3, 3)}
 
 
 def weights(shape, seed=0):
-    """Rows of very different sizes, so that one scale a channel is another grid than one a layer."""
+    """Rows of very different sizes, so that one scale per channel is another grid than one per layer."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.logspace(-2, 1, shape[0]).view(-1, *(1,) * (len(shape) - 1))
     return torch.randn(shape, generator=generator) * rows
@@ -204,7 +204,8 @@ def test_mistakes_are_told():
         SpikingSettings("spiking", folded=False, constraints=Constraints(4))
     with pytest.raises(ValueError, match="beyond 32 bits"):
         fixed_point(None, torch.tensor([1e-10], dtype=torch.float64), torch.tensor([1.0]), 16)
-    assert violations(torch.ones(2, 5), None, Constraints(fan_in=4)) == ["5 inputs a neuron found, at most 4 expected"]
+    found = violations(torch.ones(2, 5), None, Constraints(fan_in=4))
+    assert found == ["5 inputs per neuron found, at most 4 expected"]
 
 
 def test_a_checkpoint_keeps_the_constraints():

@@ -77,7 +77,7 @@ def apply(fields, x):
 
 
 def along(values, x):
-    """Values a channel, or one for all, beside x."""
+    """Values per channel, or one for all, beside x."""
     return np.reshape(values.astype(np.float64), (1, -1, *(1,) * (x.ndim - 2)))
 
 
@@ -126,12 +126,12 @@ def simulate(path, x):
 
 SETTINGS = {
     "float": {},
-    "float, thresholds a channel, rounding": {"channel_wise": True, "v_init": 0.5},
+    "float, thresholds per channel, rounding": {"channel_wise": True, "v_init": 0.5},
     "float, spread": {"encoding": "spread"},
     "4 bits": {"constraints": Constraints(4)},
-    "8 bits, thresholds a channel": {"channel_wise": True, "constraints": Constraints(8)},
-    "5 bits a channel, fan-in 7, thresholds a channel": {"channel_wise": True, "constraints": Constraints(5, True, 7)},
-    "5 bits a channel, fan-in 7, rounding": {"constraints": Constraints(5, True, 7), "v_init": 0.5},
+    "8 bits, thresholds per channel": {"channel_wise": True, "constraints": Constraints(8)},
+    "5 bits and thresholds per channel, fan-in 7": {"channel_wise": True, "constraints": Constraints(5, True, 7)},
+    "5 bits per channel, fan-in 7, rounding": {"constraints": Constraints(5, True, 7), "v_init": 0.5},
 }
 
 
@@ -181,7 +181,7 @@ def test_what_is_written_is_read(kind, tmp_path):
         if layer.role != "readout":
             assert (fields["num_steps"], fields["v_init"]) == (12, 0)
     check_export(tmp_path / "net.npz", Constraints(4, fan_in=6))
-    check_export(tmp_path / "net.npz", Constraints(4, per_channel=True))  # one scale a layer is one a channel as well
+    check_export(tmp_path / "net.npz", Constraints(4, per_channel=True))  # one scale per layer is one per channel, too
     with pytest.raises(ValueError, match="scales of the weights found, 1 expected"):
         network, _ = converted(kind, constraints=Constraints(4, per_channel=True))
         export_network(network, tmp_path / "net.npz")
@@ -213,7 +213,7 @@ def test_a_layer_that_breaks_its_constraints_is_named(tmp_path):
         (
             "2.weight",
             more_inputs,
-            "layer '4': 7 inputs a neuron found, at most 6 expected|layer '4': .* inputs a neuron",
+            "layer '4': 7 inputs per neuron found, at most 6 expected|layer '4': .* inputs per neuron",
         ),
         (
             "0.bias",

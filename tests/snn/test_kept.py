@@ -24,7 +24,7 @@ def converted(**settings):
 SETTINGS = {
     "float": {},
     "8 bits": {"constraints": Constraints(8)},
-    "8 bits, thresholds a channel": {"constraints": Constraints(8, True), "channel_wise": True},
+    "8 bits, thresholds per channel": {"constraints": Constraints(8, True), "channel_wise": True},
 }
 
 

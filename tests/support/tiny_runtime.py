@@ -15,7 +15,7 @@ from spiking_tasnet.snn.constraints import Constraints
 
 CASES = {
     "float": {},
-    "float, 32 steps, a threshold a channel": {"num_steps": 32, "channel_wise": True},
+    "float, 32 steps, a threshold per channel": {"num_steps": 32, "channel_wise": True},
     "float, spread": {"encoding": "spread", "v_init": 0.5},
     "8 bits": {"constraints": Constraints(weight_bits=8)},
     "8 bits, rounded, 5 steps": {"num_steps": 5, "v_init": 0.5, "constraints": Constraints(weight_bits=8)},

@@ -120,7 +120,7 @@ class Espeak:
             variant: a file name in `voices/!v`.
             pitch: 0 to 99; 50 is the variant's own, 100 an octave above it.
             pitch_range: 0 (monotone) to 99; 50 is the variant's own.
-            rate: words a minute, 80 to 450.
+            rate: words per minute, 80 to 450.
             volume: 100 is espeak-ng's own, at which loud variants clip.
 
         Returns:

@@ -46,7 +46,7 @@ EXCLUDED = {
 }
 
 PITCH_RANGE = (35, 70)  # espeak-ng's unit, 50 is the variant's own
-RATE = (140, 185)  # words a minute
+RATE = (140, 185)  # words per minute
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Talker:
         variant: espeak-ng voice variant.
         f0: median pitch in Hz to aim at.
         pitch_range: espeak-ng's pitch range, 50 is the variant's own.
-        rate: words a minute.
+        rate: words per minute.
         tract: factor on the formants.
     """
 

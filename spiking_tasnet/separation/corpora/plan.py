@@ -22,7 +22,7 @@ from spiking_tasnet.separation.parallel import available_cores, parallel_map
 logger = logging.getLogger(__name__)
 SPARE_BYTES = 100e6  # left free on the disk
 HEADER_BYTES = 44  # of a WAV file
-FILE_OVERHEAD = HEADER_BYTES + 4096  # bytes a file takes besides its samples: header, half a block, folder entry
+FILE_OVERHEAD = HEADER_BYTES + 4096  # bytes that a file takes besides its samples: header, half a block, folder entry
 READ_AGAIN = 32  # talkers' files that a process may keep: `build` lets the tasks that share one follow each other
 CORE_SECONDS = 1.0  # of work per hour of audio written, disk included; see benchmarks/README.md
 

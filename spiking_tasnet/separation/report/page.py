@@ -142,7 +142,7 @@ def write_page(
     page = Page(
         title=f"{experiment.folder.resolve().name}: two voices, separated by spikes",
         summary=_summary(experiment),
-        closed_talkers=experiment.closed_talkers,
+        closed_talkers=experiment.closed_talkers if "closed" in experiment.results else "",
         choice=BY_HAND if utts else BY_SCORE,
         credit=credit,
         format="16-bit WAV inside the page" if embedded else "FLAC",
@@ -261,6 +261,7 @@ def _summary(experiment: Experiment) -> Table:
         [condition, SYSTEM_NAMES[system]]
         + [score(experiment.results[condition][system], "overall", m) for m in TABLE_METRICS]
         for condition in ("open", "closed")
+        if condition in experiment.results
         for system in SYSTEMS
     ]
     return Table("Means over all mixtures", ["talkers", "system", *(METRIC_NAMES[m] for m in TABLE_METRICS)], rows)

@@ -52,7 +52,7 @@ class Experiment:
     @property
     def closed_talkers(self) -> str:
         """Who speaks in the closed condition; some corpora have other talkers in their development set."""
-        heard = self.runs["ann"].get("dev_talkers_heard", True)
+        heard = self.runs.get("ann", {}).get("dev_talkers_heard", True)
         return "heard in training" if heard else "not heard in training either"
 
     def __post_init__(self) -> None:
@@ -95,6 +95,22 @@ def load_experiment(folder: str | os.PathLike) -> Experiment:
         },
         rows={condition: _read_condition(folder, subset) for condition, subset in CONDITIONS.items()},
     )
+
+
+def load_scores(folder: str | os.PathLike) -> Experiment:
+    """Read what the listening page needs: scores of the open condition, and of the closed one where they are.
+
+    The networks may be of any origin, as those of a packed file; trainings and costs are left empty.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_experiment`.
+    """
+    folder = Path(folder)
+    there = {name: subset for name, subset in CONDITIONS.items() if (folder / "scores" / f"snn_{subset}.csv").is_file()}
+    rows = {name: _read_condition(folder, subset) for name, subset in ({"open": CONDITIONS["open"]} | there).items()}
+    run = folder / "ann" / "run.json"
+    runs = {"ann": _read(run, "stage 1 (train)", dict)} if run.is_file() else {}
+    return Experiment(folder=folder, rows=rows, history=[], stages=[], cost=SetCost(), runs=runs)
 
 
 def read_history(path: str | os.PathLike, stage: str) -> list[Epoch]:

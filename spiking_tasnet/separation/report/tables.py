@@ -152,7 +152,7 @@ def cost_sections(cost: SetCost) -> list[str]:
         + [number(layer.spikes_per_neuron, 2)]
         for layer in cost.layers
     ]
-    layer_header = ["layer", "role", "MACs (M/s)", "SynOps (M/s)", "neuron updates (M/s)", "spikes a neuron"]
+    layer_header = ["layer", "role", "MACs (M/s)", "SynOps (M/s)", "neuron updates (M/s)", "spikes per neuron"]
     sections = [measured, table(["", "ANN", "SNN"], rows), ratios]
     return [*sections, table(layer_header, by_layer, text_columns=2)] if by_layer else sections
 
