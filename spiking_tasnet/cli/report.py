@@ -34,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --page: write sounds and pictures as files into a folder beside it, instead of into it",
     )
+    parser.add_argument(
+        "--longest",
+        type=float,
+        metavar="S",
+        help="with --page: choose typical mixtures of at most so many seconds, for small files",
+    )
     parser.add_argument("--credit", default="", metavar="TEXT", help="attribution of the recordings, shown on the page")
     add_allow_pipes(parser)
 
@@ -45,11 +51,16 @@ def run(args: argparse.Namespace) -> int:
     from spiking_tasnet.separation.report.results import load_scores
     from spiking_tasnet.separation.report.write import write_report
 
-    if args.link and not args.page:
-        raise ValueError("--link found without --page, which names the page to write")
+    for option in ("link", "longest"):
+        if getattr(args, option) and not args.page:
+            raise ValueError(f"--{option} found without --page, which names the page to write")
+    if args.longest is not None and args.example:
+        raise ValueError("--longest and --example found, one of them expected")
     look = {"utts": args.example, "credit": args.credit}
     if args.page:
-        write_page(args.page, load_scores(args.exp), args.data, args.allow_pipes, embedded=not args.link, **look)
+        experiment = load_scores(args.exp)
+        look |= {"embedded": not args.link, "longest": args.longest}
+        write_page(args.page, experiment, args.data, args.allow_pipes, **look)
         say(str(args.page))
         return 0
     for path in write_report(args.exp, args.data, TABLE4 if args.paper else None, args.allow_pipes, **look):

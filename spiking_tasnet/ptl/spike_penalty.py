@@ -41,8 +41,9 @@ def spikes_per_neuron(spikes: list[Spikes]) -> Tensor:
     """Mean count of each layer, summed over the layers, with the tandem gradient; a scalar, 0 for no layers."""
     total = torch.zeros(())
     for layer in spikes:
-        scale = layer.threshold
-        if scale.numel() > 1:
-            scale = scale.view(-1, *(1,) * (layer.dim() - 2))
-        total = total.to(layer.device) + (layer.value / scale).mean()
+        # Summed per channel first: that gradient is one number per channel, expanded, which takes the layout of the
+        # gradient that it is added to.
+        axes = [axis for axis in range(layer.dim()) if axis != 1]
+        counts = layer.value.sum(axes) / layer.threshold
+        total = total.to(layer.device) + counts.sum() / layer.value.numel()
     return total

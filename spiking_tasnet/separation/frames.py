@@ -76,8 +76,13 @@ def overlap_add(pieces: Tensor, stride: int) -> Tensor:
     """
     *outer, n_frames, kernel_size = pieces.shape
     parts = -(-kernel_size // stride)  # a frame reaches over this many strides
-    pieces = F.pad(pieces, (0, parts * stride - kernel_size)).unflatten(-1, (parts, stride))
+    length = (n_frames - 1) * stride + kernel_size
     total = pieces.new_zeros(*outer, n_frames + parts - 1, stride)
+    if not pieces.requires_grad:  # in place, which takes half the time; a gradient would need a copy of each sum
+        for part, piece in enumerate(pieces.split(stride, dim=-1)):
+            total[..., part : part + n_frames, : piece.shape[-1]] += piece
+        return total.flatten(-2)[..., :length]
+    pieces = F.pad(pieces, (0, parts * stride - kernel_size)).unflatten(-1, (parts, stride))
     for part in range(parts):
         total = total + F.pad(pieces[..., part, :], (0, 0, part, parts - 1 - part))
-    return total.flatten(-2)[..., : (n_frames - 1) * stride + kernel_size]
+    return total.flatten(-2)[..., :length]

@@ -143,7 +143,9 @@ def test_a_folded_network_converts_as_any_other_and_an_unfolded_one_is_refused()
 def test_overlap_add_is_the_transposed_convolution(kernel_size, stride):
     frames, basis = torch.randn(2, 6, 9), torch.randn(6, 1, kernel_size)
     expected = nn.functional.conv_transpose1d(frames, basis, stride=stride)[:, 0]
-    torch.testing.assert_close(overlap_add(frames.transpose(1, 2) @ basis[:, 0], stride), expected)
+    pieces = frames.transpose(1, 2) @ basis[:, 0]
+    torch.testing.assert_close(overlap_add(pieces, stride), expected)
+    assert torch.equal(overlap_add(pieces.clone().requires_grad_(), stride).detach(), overlap_add(pieces, stride))
 
 
 def test_unfolding_undoes_folding_and_changes_nothing(network):

@@ -16,6 +16,8 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from spiking_tasnet.files import whole_file, write_text
+from spiking_tasnet.separation.audio.files import audio_seconds
+from spiking_tasnet.separation.audio.pipes import Pipe, read_source
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.report.choice import Pick, choose, take
 from spiking_tasnet.separation.report.media import data_uri, rms, sound_bytes, spectrogram_png
@@ -108,6 +110,7 @@ def write_page(
     allow_pipes: bool = False,
     *,
     utts: Sequence[str] = (),
+    longest: float | None = None,
     embedded: bool = True,
     credit: str = "",
 ) -> None:
@@ -119,17 +122,23 @@ def write_page(
         data_dir: the data folder of stage 0, which holds `tt`.
         allow_pipes: run the commands of an scp.
         utts: ids of the mixtures to show; none chooses typical ones.
+        longest: seconds; typical ones are chosen of the mixtures that last no longer.
         embedded: put sounds (WAV) and pictures (PNG) inside the file; False writes them as small files (FLAC, PNG) into
             a folder beside it, named like it.
         credit: attribution of the recordings, shown on the page.
 
     Raises:
-        FileNotFoundError, ValueError: audio is missing or does not fit; the message names the file.
+        FileNotFoundError, ValueError: audio is missing or does not fit; the message names the file. Or no mixture is so
+            short.
     """
     path = Path(path)
     utterances = {utterance.id: utterance for utterance in read_data_dir(Path(data_dir) / "tt", allow_pipes)}
     scores = {system: {row.utt: row for row in rows} for system, rows in experiment.rows["open"].items()}
     whole = [row for row in experiment.rows["open"]["snn"] if all(rows[row.utt].is_scored for rows in scores.values())]
+    if longest is not None:
+        whole = [row for row in whole if row.utt in utterances and _seconds(utterances[row.utt].mixture) <= longest]
+        if not whole:
+            raise ValueError(f"{data_dir}/tt: no mixture of at most {longest:g} s found; allow longer ones")
     keep = _embed if embedded else _folder(path.with_suffix(""))
     examples = []
     for place, pick in enumerate(take(whole, utts) if utts else choose(whole), start=1):
@@ -143,12 +152,19 @@ def write_page(
         title=f"{experiment.folder.resolve().name}: two voices, separated by spikes",
         summary=_summary(experiment),
         closed_talkers=experiment.closed_talkers if "closed" in experiment.results else "",
-        choice=BY_HAND if utts else BY_SCORE,
+        choice=BY_HAND if utts else BY_SCORE + (f", of those of at most {longest:g} s" if longest is not None else ""),
         credit=credit,
         format="16-bit WAV inside the page" if embedded else "FLAC",
         examples=examples,
     )
     write_text(path, render(page))
+
+
+def _seconds(mixture: Path | Pipe) -> float:
+    if isinstance(mixture, Path):
+        return audio_seconds(mixture)
+    samples, rate = read_source(mixture)
+    return len(samples) / rate
 
 
 def render(page: Page) -> str:

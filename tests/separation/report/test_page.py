@@ -14,6 +14,7 @@ from PIL import Image
 from tiny_experiment import GENDERS, NOISE, RATE, write_experiment
 
 from spiking_tasnet.cli.main import main
+from spiking_tasnet.separation.corpora.kaldi import read_data_dir
 from spiking_tasnet.separation.report import page as page_module
 from spiking_tasnet.separation.report.choice import choose
 from spiking_tasnet.separation.report.media import RANGE_DB, rms, sound_bytes, spectrogram_db, spectrogram_png
@@ -195,6 +196,30 @@ def test_chosen_mixtures_as_small_files_beside_the_page(built, tmp_path, capsys)
             image.verify()
     assert main([*map(str, words), "--example", "nobody"]) == 1
     assert "mixture nobody: no scores" in capsys.readouterr().err
+
+
+def test_typical_mixtures_of_at_most_some_seconds(tmp_path, capsys):
+    data, exp = write_experiment(tmp_path, seed=5)
+    utterances = read_data_dir(data / "tt")
+    short = {utterances[0].id, utterances[3].id}
+    for system in ("mixture", *NOISE):
+        est_dir = None if system == "mixture" else exp / "separated" / system / "tt"
+        write_scores(exp / "scores" / f"{system}_tt.csv", score_set(data / "tt", est_dir, ["si_sdr"], jobs=1))
+    for utterance in utterances:
+        if utterance.id not in short:
+            samples, rate = soundfile.read(utterance.mixture)
+            soundfile.write(utterance.mixture, np.concatenate([samples, samples]), rate)
+    words = ["report", "--exp", exp, "--data", data, "--page", tmp_path / "page.html", "--longest"]
+    assert main([*map(str, words), "1.6"]) == 0
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert {*re.findall(r"<code>(.*?)</code>", text)} == short and "of those of at most 1.6 s" in text
+    assert "heard in training" in text and "closed" not in text  # the closed condition was not scored
+    assert main([*map(str, words), "1"]) == 1
+    assert "no mixture of at most 1 s found" in capsys.readouterr().err
+    assert main([*map(str, words), "1", "--example", utterances[0].id]) == 1
+    assert "--longest and --example found" in capsys.readouterr().err
+    assert main(["report", "--exp", str(exp), "--data", str(data), "--longest", "1"]) == 1
+    assert "--longest found without --page" in capsys.readouterr().err
 
 
 def test_text_is_escaped():
