@@ -10,8 +10,9 @@ from typing import Any
 import cffi
 import numpy as np
 
-from spiking_tasnet.snn.kernels.build import SOURCES as KERNEL_SOURCES
-from spiking_tasnet.snn.kernels.build import compiled
+from spiking_tasnet.compiler import compiled
+from spiking_tasnet.snn.event_source import DEFINES
+from spiking_tasnet.snn.event_source import SOURCES as KERNEL_SOURCES
 
 __all__ = ["CSeparator", "runtime_fault"]
 
@@ -136,7 +137,7 @@ def _loaded() -> tuple[Any, Any]:
     skipped = ("#", 'extern "C"', "}\n")
     ffi.cdef("\n".join(line for line in lines if not line.startswith(skipped) and line != "}"))
     try:
-        return ffi, ffi.dlopen(str(compiled("separator", UNITS, (*UNITS, *HEADERS, *KERNEL_SOURCES))))
+        return ffi, ffi.dlopen(str(compiled("separator", UNITS, (*UNITS, *HEADERS, *KERNEL_SOURCES), DEFINES)))
     except subprocess.SubprocessError as error:
         reason = " ".join(str(getattr(error, "stderr", None) or error).split())
         raise OSError(
