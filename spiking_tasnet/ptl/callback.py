@@ -25,6 +25,7 @@ from spiking_tasnet.ptl.stage_rate import Rate, keep_initial_rates, linear_fall,
 from spiking_tasnet.ptl.validation import validate
 from spiking_tasnet.snn.compose import convertible_layers, execution_order
 from spiking_tasnet.snn.conversion import convert_measured, evaluating, measure_layer
+from spiking_tasnet.snn.rehearsal import rehearsed
 from spiking_tasnet.training.best_state import copied_state
 from spiking_tasnet.training.history import Column
 
@@ -141,11 +142,12 @@ class ProgressiveTandemLearning(pl.Callback):
         return not self.network or name == self.network or name.startswith(f"{self.network}.")
 
     def _find_order(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Find the order in which the network runs its layers."""
+        """Find the order in which the network runs its layers, and refuse what lies between them in its way."""
         with all_or_none(trainer, "running the network"):
             copied = isolated_copy(module)
-            with execution_order(copied) as order, evaluating(copied):
+            with execution_order(copied) as order, evaluating(copied), rehearsed(copied) as rehearsal:
                 run_training_batches(trainer, copied, 1, self.run_batch)
+            rehearsal.check()
         self._order = trainer.strategy.broadcast([name for name in order if self._in_network(name)])
         if not self._layers:
             raise ValueError("no convertible layer is run by the network: call them in forward")
@@ -241,15 +243,20 @@ class ProgressiveTandemLearning(pl.Callback):
         )
 
     def _convert(self, trainer: pl.Trainer, module: pl.LightningModule, name: str) -> Tensor | None:
-        """Measure and convert a layer on a copy of the module, then give the module the layer's new state."""
+        """Measure a layer on a copy of the module, then convert that of the module."""
         settings, batches = self.config.settings(), self.config.threshold_batches
         with all_or_none(trainer, f"measuring the threshold of layer {name!r}"):
             copied = isolated_copy(module)
             measured = measure_layer(
                 copied, name, lambda: run_training_batches(trainer, copied, batches, self.run_batch), settings
             )
-        act_max = convert_measured(copied, name, measured, settings, order_statistic_over_ranks(trainer))
-        convertible_layers(module)[name].load_state_dict(convertible_layers(copied)[name].state_dict())
+        before = {key for key, _ in module.named_parameters(remove_duplicate=False)}
+        act_max, _ = convert_measured(module, name, measured, settings, order_statistic_over_ranks(trainer))
+        after = module.named_parameters(remove_duplicate=False)  # a computed weight is a parameter now
+        self._trainable = [
+            *(self._trainable or ()),
+            *(key for key, value in after if key not in before and value.requires_grad),
+        ]
         return act_max
 
     def _begin_joint_stage(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -14,6 +14,7 @@ from spiking_tasnet.ptl.ranks import all_or_none, order_statistic_over_ranks
 from spiking_tasnet.ptl.refusals import check_devices, check_steps
 from spiking_tasnet.ptl.rewrap import renew_optimizers
 from spiking_tasnet.snn import ConversionSettings, ConvertibleLayer, convert, convertible_layers
+from spiking_tasnet.snn.computed import make_plain
 from spiking_tasnet.snn.fold import BATCH_NORMS
 
 
@@ -54,7 +55,11 @@ class EndToEnd(pl.Callback):
         if not self.settings.folded:
             calibrate_norms(copied, run)
         convert(copied, run, self.settings, order_statistic=order_statistic_over_ranks(trainer))
-        for name, part in pl_module.named_modules():
+        for name, part in list(pl_module.named_modules()):
+            if isinstance(part, ConvertibleLayer):
+                part.label = name
+                if self.settings.folded:
+                    make_plain(part.operator)
             if isinstance(part, (ConvertibleLayer, *BATCH_NORMS)):
                 part.load_state_dict(copied.get_submodule(name).state_dict())
         renew_optimizers(trainer)

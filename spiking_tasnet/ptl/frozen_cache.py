@@ -73,12 +73,12 @@ class FrozenCache:
                 # A copy of its own, in the order of the kernels' memory: channels last.
                 self._kept[key] = words.detach().to("cpu", copy=True, memory_format=torch.preserve_format)
                 self.used += words.numel() * words.element_size()
-        return Spikes(None, torch.stack(rows), layer.spike_amplitude, layer.num_steps)
+        return Spikes(None, torch.stack(rows), layer.spike_amplitude, layer.num_steps, fired.axis)
 
 
 def _items(x: Tensor | Spikes, index: Tensor) -> Tensor | Spikes:
     """The items of a batch that `index` names."""
-    return Spikes(None, x.code[index], x.threshold, x.num_steps) if isinstance(x, Spikes) else x[index]
+    return Spikes(None, x.code[index], x.threshold, x.num_steps, x.axis) if isinstance(x, Spikes) else x[index]
 
 
 def _rows(x: Tensor | Spikes) -> list:

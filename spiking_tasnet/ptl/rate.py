@@ -24,7 +24,8 @@ def simulate_rate(network: nn.Module, x: Tensor, num_steps: int) -> Iterator[tup
         Steps simulated so far, and the network's output from the mean rates up to there.
 
     Raises:
-        ValueError: the network is not rate-coded.
+        ValueError: the network is not rate-coded, or calls a layer more than once, which has one membrane to go on
+            from.
     """
     layers = convertible_layers(network).values()
     coded = [layer for layer in layers if layer.role == "rate"]
@@ -34,6 +35,7 @@ def simulate_rate(network: nn.Module, x: Tensor, num_steps: int) -> Iterator[tup
     try:
         for layer in coded:
             layer.reset()
+            layer.continues = True
         done = 0
         while done < num_steps:
             window = min(MAX_PACKED_STEPS, num_steps - done)
@@ -42,8 +44,10 @@ def simulate_rate(network: nn.Module, x: Tensor, num_steps: int) -> Iterator[tup
             with torch.no_grad():
                 output = network(x)
             done += window
+            if any(layer.window is None or layer.window.elapsed != done for layer in coded):
+                raise ValueError("a rate-coded layer that the network calls more than once or never found: make copies")
             yield done, output
     finally:
         for layer, settings in zip(coded, whole, strict=True):
-            layer.settings = settings
+            layer.settings, layer.continues = settings, False
             layer.reset()

@@ -13,9 +13,12 @@ kernels     the simulation behind one interface
 spikes      what flows between spiking layers
 free_potential  the readout of few bits, added up as integers
 branch      what a converted layer computes with; roles: what it computes in each role
+numbers     NaN and integers beyond 32 bits are refused; computed: weights that other code computes at each call
 layers      the layer that is analog first and spiking once converted; kept: what it computes from its weights once
-compose     find convertible layers, make plain torch networks convertible
-conversion  conversion of a layer, and of a network without training
+compose     networks of convertible layers: find them, the order in which they run, what they share
+rehearsal   what each layer will be given once those below it spike
+plain_networks  make plain torch networks convertible; chains: what stands in their nn.Sequential
+conversion  conversion of a layer, and of a network without training; undo: layers as they were where it fails
 energy      MACs, synaptic operations, energy
 export      a converted network in one file of arrays, and its check; export_fields: what is in it
 
@@ -26,12 +29,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spiking_tasnet.snn.compose import LayerReport, convertible_layers, keep_synapses, make_convertible
+    from spiking_tasnet.snn.compose import LayerReport, convertible_layers, keep_synapses
     from spiking_tasnet.snn.conversion import convert, convert_layer
     from spiking_tasnet.snn.energy import record_cost
     from spiking_tasnet.snn.export import check_export, export_network
     from spiking_tasnet.snn.layers import ConvertibleLayer
     from spiking_tasnet.snn.neuron import integrate_and_fire
+    from spiking_tasnet.snn.plain_networks import make_convertible
     from spiking_tasnet.snn.settings import Constraints, ConversionSettings, SpikingSettings
     from spiking_tasnet.snn.spikes import Spikes
     from spiking_tasnet.snn.threshold import activation_percentile
@@ -56,12 +60,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "compose": ("LayerReport", "convertible_layers", "keep_synapses", "make_convertible"),
+    "compose": ("LayerReport", "convertible_layers", "keep_synapses"),
     "conversion": ("convert", "convert_layer"),
     "energy": ("record_cost",),
     "export": ("check_export", "export_network"),
     "layers": ("ConvertibleLayer",),
     "neuron": ("integrate_and_fire",),
+    "plain_networks": ("make_convertible",),
     "settings": ("Constraints", "ConversionSettings", "SpikingSettings"),
     "spikes": ("Spikes",),
     "threshold": ("activation_percentile",),

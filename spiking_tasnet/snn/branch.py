@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spiking_tasnet.snn.constraints import constrained, quantise
-from spiking_tasnet.snn.fixed_point import fixed_point
+from spiking_tasnet.snn.fixed_point import check_range, fixed_point
 from spiking_tasnet.snn.kernels import Neurons
 from spiking_tasnet.snn.operators import Operator, apply_operator, scale_inputs, unscale_inputs
 from spiking_tasnet.snn.settings import Constraints, SpikingSettings
@@ -88,12 +88,17 @@ def neurons_behind(branch: Branch, settings: SpikingSettings, input_amplitude: T
         branch: of the layer.
         settings: of the layer.
         input_amplitude: theta_{l-1}, (1,) or (in,).
+
+    Raises:
+        NumberError: integers that do not fit in 32 bits.
     """
     threshold, steps = branch.threshold, settings.num_steps
     if settings.constraints.weight_bits:
         integers, scale = integer_weight(branch.operator, settings.constraints, input_amplitude)
         unit = integer_unit(scale, input_amplitude)
-        return Neurons(integers, *fixed_point(branch.bias, unit, threshold, steps), settings.v_init)
+        grid = fixed_point(branch.bias, unit, threshold, steps)
+        check_range(integers, *grid, steps)
+        return Neurons(integers, *grid, settings.v_init)
     current = torch.zeros_like(threshold) if branch.bias is None else branch.bias / steps
     return Neurons(scale_inputs(branch.operator, branch.weight, input_amplitude), current, threshold, settings.v_init)
 

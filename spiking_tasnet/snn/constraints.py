@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spiking_tasnet.snn.numbers import check_finite
 from spiking_tasnet.snn.settings import Constraints
 
 
@@ -17,10 +18,14 @@ def quantise(values: Tensor, constraints: Constraints) -> tuple[Tensor, Tensor]:
 
     Returns:
         int8 integers shaped like `values`, and the scale > 0: (1,), or (out, 1, ...) if per channel.
+
+    Raises:
+        NumberError: NaN or infinite values, which no integer stands for.
     """
     values = values.detach()
     per_channel = constraints.per_channel and values.dim() > 1
     extent = values.abs().amax(tuple(range(1, values.dim())), keepdim=True) if per_channel else values.abs().amax()
+    check_finite(extent, "the weights")
     scale = (extent if per_channel else extent.reshape(1)) / constraints.levels
     scale = scale.where(scale > 0, torch.ones_like(scale))  # all zero: any scale will do
     return (values / scale).round().clamp(-constraints.levels, constraints.levels).to(torch.int8), scale
@@ -46,6 +51,11 @@ def limit_fan_in(weight: Tensor, fan_in: int) -> Tensor:
     return torch.zeros_like(rows).scatter(1, kept, rows.gather(1, kept)).view_as(weight)
 
 
+def most_inputs(weight: Tensor) -> int:
+    """The largest number of inputs, those of weights that are not zero, that an output neuron has."""
+    return int((weight.flatten(1) != 0).sum(1).max())
+
+
 def constrained(weight: Tensor, bias: Tensor | None, constraints: Constraints) -> tuple[Tensor, Tensor | None]:
     """Weight and bias as both branches of a coupled layer see them; gradients go to the arguments.
 
@@ -63,7 +73,7 @@ def violations(weight: Tensor, bias: Tensor | None, constraints: Constraints) ->
     """How a weight and bias break the constraints, one phrase a breach; none if they obey."""
     found = []
     if constraints.fan_in:
-        most = int((weight.flatten(1) != 0).sum(1).max())
+        most = most_inputs(weight)
         if most > constraints.fan_in:
             found.append(f"{most} inputs per neuron found, at most {constraints.fan_in} expected")
     if constraints.weight_bits:

@@ -11,35 +11,34 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spiking_tasnet.snn.compose import LayerReport, check_own_parameters, convertible_layers, execution_order
+from spiking_tasnet.snn.compose import (
+    LayerReport,
+    check_own_parameters,
+    convertible_layers,
+    evaluating,
+    execution_order,
+)
+from spiking_tasnet.snn.computed import check_computed
 from spiking_tasnet.snn.layers import ConvertibleLayer
+from spiking_tasnet.snn.numbers import NumberError
 from spiking_tasnet.snn.operators import check_batched
+from spiking_tasnet.snn.rehearsal import rehearsed
 from spiking_tasnet.snn.settings import ConversionSettings
 from spiking_tasnet.snn.spikes import Spikes
 from spiking_tasnet.snn.threshold import OrderStatistic, activation_percentile, check_activations
+from spiking_tasnet.snn.undo import restored_on_failure
+
+__all__ = ["convert", "convert_layer", "evaluating", "measure_activations"]
 
 logger = logging.getLogger(__name__)
 Run = Callable[[], object]
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients inside; every module's own mode is restored after."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def measure_activations(network: nn.Module, layer: ConvertibleLayer, run: Run) -> tuple[Tensor, bool]:
     """Outputs of an analog `layer` while `run` runs the network in eval mode, and whether it was given `Spikes`.
 
     Returns:
-        Activations (items, chan, ...) of all its calls, on the CPU, and the flag.
+        Activations (items, chan, ...) of all its calls, on the CPU, and the flag, for the first call.
 
     Raises:
         ValueError: `run` never reached the layer.
@@ -72,10 +71,12 @@ class MeasuredLayer(NamedTuple):
 
     Attributes:
         activations: (items, chan, ...) of all its calls, on the CPU.
+        amplitude: theta of the spikes that it was given first; None where that was a tensor.
         given_spikes: whether it was given `Spikes`.
     """
 
     activations: Tensor
+    amplitude: Tensor | None
     given_spikes: bool
 
 
@@ -98,10 +99,12 @@ def convert_layer(
         a_u, (1,) or (out,); None for a readout.
 
     Raises:
-        ValueError: a dead layer, named; a tensor reached a layer above spiking ones; the layer is converted already,
-            its num_steps are not those of the others, or its parameters are also another module's.
+        ValueError: a dead layer, named; NaN; counts reached a layer above spiking ones; the layer is converted already,
+            its num_steps are not those of the others, its parameters are also another module's, or its integers do not
+            fit in 32 bits. The network is as it was then.
     """
-    return convert_measured(network, name, measure_layer(network, name, run, settings), settings, order_statistic)
+    measured = measure_layer(network, name, run, settings)
+    return convert_measured(network, name, measured, settings, order_statistic)[0]
 
 
 def measure_layer(network: nn.Module, name: str, run: Run, settings: ConversionSettings) -> MeasuredLayer:
@@ -109,23 +112,33 @@ def measure_layer(network: nn.Module, name: str, run: Run, settings: ConversionS
     check_own_parameters(network)
     layers = convertible_layers(network)
     layer = layers[name]
-    if layer.is_converted:
-        raise ValueError(f"layer {name!r} is {layer.role} already: convert a network of analog layers, or a copy of it")
+    _check_analog(name, layer)
+    check_computed(layer.operator, settings.folded)
     others = {other.num_steps for other in layers.values() if other.is_spiking} - {settings.num_steps}
     if others and not layer.readout:
         raise ValueError(
             f"num_steps {settings.num_steps} found for layer {name!r}, {others.pop()} expected as in the others"
         )
-    measured = MeasuredLayer(*measure_activations(network, layer, run))
-    below_spikes = any(other.is_spiking for other in layers.values())
-    if below_spikes and not measured.given_spikes:
-        raise ValueError(
-            f"layer {name!r} is given a tensor though layers below it spike: something between reads counts "
-            "(pooling, another activation, arithmetic); replace it by a strided convolution or a convertible layer"
-        )
+    amplitudes: list[Tensor] = []  # of the spikes that come in
+
+    def note(_: nn.Module, inputs: tuple) -> None:
+        if isinstance(inputs[0], Spikes):
+            amplitudes.append(inputs[0].threshold)
+
+    handle = layer.register_forward_pre_hook(note)
+    try:
+        activations, given_spikes = measure_activations(network, layer, run)
+    finally:
+        handle.remove()
+    if not given_spikes and any(other.is_spiking for other in layers.values()):
+        # Right only if it is the first layer of a part of its own: then nothing that it is given comes from spikes.
+        with evaluating(network), rehearsed(network) as rehearsal:
+            run()
+        rehearsal.check()
     if not layer.readout:
-        check_activations(measured.activations)
-    return measured
+        with _named(name):
+            check_activations(activations)
+    return MeasuredLayer(activations, amplitudes[0] if amplitudes else None, given_spikes)
 
 
 def convert_measured(
@@ -134,19 +147,51 @@ def convert_measured(
     measured: MeasuredLayer,
     settings: ConversionSettings,
     order_statistic: OrderStatistic | None = None,
-) -> Tensor | None:
-    """The second half of `convert_layer`: take the percentile and convert."""
+) -> tuple[Tensor | None, dict[str, str]]:
+    """The second half of `convert_layer`: take the percentile and convert.
+
+    Args:
+        network: that was measured, or the one that this is a copy of.
+        name: of the layer.
+        measured: of `measure_layer`.
+        settings: how it is to spike.
+        order_statistic: as in `convert_layer`.
+
+    Returns:
+        a_u, and what computed the layer's weights (see `make_plain`).
+    """
     layer, act_max = convertible_layers(network)[name], None
     if not layer.readout:
         act_max = _act_max(name, measured.activations, settings, order_statistic).to(layer.threshold.device)
-    _convert(layer, act_max, settings, first=not measured.given_spikes)
-    return act_max
+    with restored_on_failure([layer]):
+        computed = _convert(name, layer, act_max, settings, first=not measured.given_spikes)
+        if layer.role == "spiking" and settings.constraints.weight_bits and measured.amplitude is not None:
+            try:  # its integers have to fit
+                layer.neurons(layer.branch(input_amplitude=measured.amplitude), measured.amplitude)
+            except NumberError as error:
+                raise ValueError(f"layer {name!r}: {error}") from None
+    return act_max, computed
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Name the layer in what the block refuses."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"layer {name!r}: {error}") from None
+
+
+def _check_analog(name: str, layer: ConvertibleLayer) -> None:
+    if layer.is_converted:
+        raise ValueError(f"layer {name!r} is {layer.role} already: convert a network of analog layers, or a copy of it")
 
 
 def _act_max(
     name: str, activations: Tensor, settings: ConversionSettings, statistic: OrderStatistic | None = None
 ) -> Tensor:
-    act_max = activation_percentile(activations, settings.percentile, settings.channel_wise, statistic)
+    with _named(name):
+        act_max = activation_percentile(activations, settings.percentile, settings.channel_wise, statistic)
     if not bool((act_max > 0).all()):
         raise ValueError(
             f"layer {name!r} is dead: the {settings.percentile:g}th percentile of {activations.numel()} measured "
@@ -155,14 +200,24 @@ def _act_max(
     return act_max
 
 
-def _convert(layer: ConvertibleLayer, act_max: Tensor | None, settings: ConversionSettings, first: bool) -> None:
+def _convert(
+    name: str, layer: ConvertibleLayer, act_max: Tensor | None, settings: ConversionSettings, first: bool
+) -> dict[str, str]:
     if layer.readout:
         role = "readout"
     elif settings.method == "tandem":
         role = "encoding" if first else "spiking"
     else:
         role = settings.method
-    layer.convert(settings.of_layer(role), act_max)
+    layer.label = name
+    computed = layer.convert(settings.of_layer(role), act_max)
+    for tensor, what in computed.items():
+        logger.info("%s", _baked(name, tensor, what))
+    return computed
+
+
+def _baked(name: str, tensor: str, what: str) -> LayerReport:
+    return LayerReport(f"{name}.operator", "baked", f"{what} of the {tensor}, which is a plain parameter now")
 
 
 def convert(
@@ -189,40 +244,46 @@ def convert(
         One report for each layer, folded batch norm and analog remainder.
 
     Raises:
-        ValueError: nothing to convert, a dead layer, or spikes that cannot cross the network.
+        ValueError: nothing to convert, a dead layer, NaN, integers beyond 32 bits, or spikes that cannot cross the
+            network. The network is as it was then, whatever is raised.
     """
     settings = dataclasses.replace(settings or ConversionSettings(), **changes)
-    with execution_order(network) as order, evaluating(network):
-        run()
     layers = convertible_layers(network)
-    names = [name for name in order if name in layers]
-    check_own_parameters(network)
-    for name in names:
-        if layers[name].is_converted:
-            raise ValueError(
-                f"layer {name!r} is {layers[name].role} already: convert the analog network, or a copy of it"
-            )
-    if not names:
+    if not layers:
         raise ValueError("no convertible layer found: compose ConvertibleLayer, or call make_convertible first")
-    ranges: dict[str, Tensor | None] = {}
-    if settings.method == "tandem":
-        for name in names:
-            ranges[name] = convert_layer(network, name, run, settings, order_statistic)
-    else:
-        for name in names:
-            ranges[name] = None
-            if not layers[name].readout:
-                measured, _ = measure_activations(network, layers[name], run)
-                ranges[name] = _act_max(name, measured, settings, order_statistic).to(layers[name].threshold.device)
-        for name in names:
-            _convert(layers[name], ranges[name], settings, first=name == names[0])
-    reports = _reports(network, order, ranges)
+    for name, layer in layers.items():
+        _check_analog(name, layer)
+        check_computed(layer.operator, settings.folded)
+    check_own_parameters(network)
+    with execution_order(network) as order, evaluating(network), rehearsed(network) as rehearsal:
+        run()
+    rehearsal.check()
+    names = [name for name in order if name in layers]
+    if not names:
+        raise ValueError("no convertible layer was reached: does the network's forward call them?")
+    ranges: dict[str, Tensor | None] = dict.fromkeys(names)
+    computed: dict[str, dict[str, str]] = {}
+    with restored_on_failure(layers.values()):
+        if settings.method == "tandem":
+            for name in names:
+                layer = measure_layer(network, name, run, settings)
+                ranges[name], computed[name] = convert_measured(network, name, layer, settings, order_statistic)
+        else:
+            for name in names:
+                if not layers[name].readout:
+                    measured, _ = measure_activations(network, layers[name], run)
+                    ranges[name] = _act_max(name, measured, settings, order_statistic).to(layers[name].threshold.device)
+            for name in names:
+                computed[name] = _convert(name, layers[name], ranges[name], settings, first=name == names[0])
+    reports = _reports(network, order, ranges, computed)
     for report in reports:
         logger.info("%s", report)
     return reports
 
 
-def _reports(network: nn.Module, order: list[str], ranges: dict[str, Tensor | None]) -> list[LayerReport]:
+def _reports(
+    network: nn.Module, order: list[str], ranges: dict[str, Tensor | None], computed: dict[str, dict[str, str]]
+) -> list[LayerReport]:
     """What became of every module that runs, in execution order."""
     reports, layers = [], convertible_layers(network)
     for name in order:
@@ -233,6 +294,7 @@ def _reports(network: nn.Module, order: list[str], ranges: dict[str, Tensor | No
         layer, act_max = layers[name], ranges[name]
         sizes = "" if act_max is None else f", a_u {act_max.mean():.4g}, theta {layer.threshold.mean():.4g}"
         reports.append(LayerReport(name, "converted", layer.role + sizes))
+        reports += [_baked(name, tensor, what) for tensor, what in computed[name].items()]
         if layer.norm is not None and layer.settings.folded:
             reports.append(LayerReport(f"{name}.norm", "folded", f"into {name}.operator"))
     return reports

@@ -36,6 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from spiking_tasnet.files import whole_file
+from spiking_tasnet.snn.chains import is_sequence
 from spiking_tasnet.snn.compose import TRANSPARENT, LayerReport
 from spiking_tasnet.snn.constraints import violations
 from spiking_tasnet.snn.export_fields import ROLES, Fields, export_fault, renamed
@@ -157,12 +158,13 @@ def read_export(path: str | os.PathLike) -> dict[str, Fields]:
 
 
 def _in_order(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-    """Modules in the order in which a sequence runs them; what is no sequence stays whole."""
-    if not isinstance(module, nn.Sequential):
+    """Modules in the order in which a sequence runs them, again where it runs them again; the others stay whole."""
+    if not is_sequence(module):
         yield name, module
         return
-    for child, inner in module.named_children():
-        yield from _in_order(inner, f"{name}.{child}" if name else child)
+    for child, inner in module._modules.items():
+        if inner is not None:
+            yield from _in_order(inner, f"{name}.{child}" if name else child)
 
 
 def _is_converted(module: nn.Module) -> TypeGuard[ConvertibleLayer]:
@@ -197,7 +199,7 @@ def _faults_of_the_chain(layers: list[tuple[str, ConvertibleLayer]]) -> list[str
 def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
     """What the file says of one layer; `below` is the layer whose spikes it reads."""
     operator, settings = layer.operator, layer.settings
-    amplitude = None if below is None else below.spike_amplitude
+    amplitude = None if below is None else _amplitude(below, operator)
     with torch.no_grad():
         branch = layer.branch(input_amplitude=amplitude)
     bias = torch.zeros_like(layer.threshold) if branch.bias is None else branch.bias
@@ -224,6 +226,18 @@ def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
         name: value.detach().cpu().numpy() if isinstance(value, Tensor) else np.array(value)
         for name, value in fields.items()
     }
+
+
+def _amplitude(below: ConvertibleLayer, operator: Operator) -> Tensor:
+    """Theta of what `operator` reads, (1,) or (in,): behind a flattened output each feature has its channel's."""
+    amplitude = below.spike_amplitude
+    if amplitude.numel() == 1 or not isinstance(operator, nn.Linear) or amplitude.numel() == operator.in_features:
+        return amplitude
+    positions = operator.in_features // amplitude.numel()
+    # Flattened channels first (batch, chan, frames), or with the features of a Linear last (batch, time, features).
+    return (
+        amplitude.repeat(positions) if isinstance(below.operator, nn.Linear) else amplitude.repeat_interleave(positions)
+    )
 
 
 def _geometry(operator: Operator) -> dict[str, Any]:

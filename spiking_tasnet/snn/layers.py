@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from spiking_tasnet.snn import kernels, roles
 from spiking_tasnet.snn.branch import Branch, constrained_weights, integer_unit, integer_weight, neurons_behind
-from spiking_tasnet.snn.constraints import limit_fan_in
+from spiking_tasnet.snn.computed import PRUNED, check_computed, make_plain
+from spiking_tasnet.snn.constraints import limit_fan_in, most_inputs
 from spiking_tasnet.snn.fold import BATCH_NORMS, BatchNorm, fold_shortcut, folded_weights, live_weights
 from spiking_tasnet.snn.free_potential import FreeNeurons, free_neurons
 from spiking_tasnet.snn.kept import Kept
 from spiking_tasnet.snn.kernels import Neurons, PackedWeights
-from spiking_tasnet.snn.operators import Operator, check_batched, check_operator, out_channels
+from spiking_tasnet.snn.numbers import NumberError, check_finite
+from spiking_tasnet.snn.operators import Operator, channel_axis, check_batched, check_operator, out_channels
 from spiking_tasnet.snn.settings import ANALOG, Constraints, Role, SpikingSettings, saved_settings
 from spiking_tasnet.snn.spikes import Spikes
 
@@ -54,7 +56,9 @@ class ConvertibleLayer(nn.Module):
         threshold: theta of each channel, (out,), in activation units; a buffer.
         shortcut: while it is analog, add the input to what is rectified: ReLU(norm(operator(x)) + x). `fold_shortcut`
             makes the addition part of the operator, and must come before a conversion.
-        window: state of rate coding; None before the first window.
+        continues: whether a call of rate coding goes on where the last one left the membranes (`simulate_rate`).
+        window: what rate coding goes on from; None before the first window.
+        label: the layer's name in its network, for messages; empty before a conversion or a loaded state.
         kept: what the layer has computed from its weights since `keep_synapses`; None where nothing is kept.
         bypass: if set, `forward` calls it with the layer and its input instead of `run_role`.
 
@@ -92,6 +96,7 @@ class ConvertibleLayer(nn.Module):
         self.clip_saturated_gradient = clip_saturated_gradient
         self.register_buffer("threshold", zeros)
         self.settings, self._layer_wise, self.shortcut = ANALOG, True, False
+        self.continues, self.label = False, ""
         self.window: roles.Window | None = None
         self.kept: Kept | None = None
         self.bypass: Callable[[ConvertibleLayer, Tensor | Spikes], Tensor | Spikes] | None = None
@@ -121,18 +126,22 @@ class ConvertibleLayer(nn.Module):
         """Theta as `Spikes` carry it: (1,) if all channels share it, else (out,)."""
         return self.threshold[:1] if self._layer_wise else self.threshold
 
-    def convert(self, settings: SpikingSettings, act_max: Tensor | None = None) -> None:
+    def convert(self, settings: SpikingSettings, act_max: Tensor | None = None) -> dict[str, str]:
         """Give the analog layer the role and the neurons of `settings`.
 
-        This folds the batch norm if `settings.folded`, and cuts the fan-in.
+        If `settings.folded`, this folds the batch norm and makes computed weights parameters. It cuts the fan-in.
 
         Args:
             settings: any role but ``analog``.
             act_max: a_u > 0 of the layer (1,) or of each channel (out,). theta = a_u / N_s, or a_u itself for
                 ``rate``. None for a readout.
 
+        Returns:
+            What computed the weight or bias until now and does no longer, by the name of the tensor (`make_plain`).
+
         Raises:
-            ValueError: already converted, a shortcut, or no activation range.
+            ValueError: already converted, a shortcut, no activation range, or weights that cannot be written to;
+                nothing has been changed then.
         """
         if self.is_converted:
             raise ValueError(f"a layer that is {self.role} already was given to convert: convert analog layers only")
@@ -140,23 +149,33 @@ class ConvertibleLayer(nn.Module):
             raise ValueError("a layer with a shortcut was given to convert: call fold_shortcut first")
         if not settings.is_converted:
             raise ValueError("role 'analog' found, another one expected: a layer is analog before its conversion")
-        if settings.is_spiking:
-            if act_max is None or not bool((act_max > 0).all()):
-                raise ValueError("a dead layer: its activation percentile is zero; raise the percentile or retrain")
+        if settings.is_spiking and (act_max is None or not bool((act_max > 0).all())):
+            raise ValueError("a dead layer: its activation percentile is zero; raise the percentile or retrain")
+        operator, folds = self.operator, self.norm is not None and settings.folded
+        check_computed(operator, settings.folded)
+        if self.norm is not None and folds:
+            folded_weights(operator, self.norm)  # refuses a norm that has nothing fixed to fold
+        # Everything is checked: from here on the layer is written to.
+        if act_max is not None and settings.is_spiking:
             steps = 1 if settings.role == "rate" else settings.num_steps
             self.threshold.copy_((act_max / steps).expand_as(self.threshold))
-        operator = self.operator
-        if self.norm is not None and settings.folded:
+        computed = make_plain(operator) if settings.folded else {}
+        if self.norm is not None and folds:
             weight, bias = folded_weights(operator, self.norm)
             assert operator.bias is not None  # the constructor gave it one
             operator.weight.data.copy_(weight)
             operator.bias.data.copy_(bias)
+        if computed.get("weight") == PRUNED and not settings.constraints.fan_in:
+            # A synapse that was cut stays cut, also in later training: that is what a limit of the fan-in does.
+            settings = _with_fan_in(settings, most_inputs(operator.weight))
         if settings.constraints.fan_in:
             operator.weight.data.copy_(limit_fan_in(operator.weight.data, settings.constraints.fan_in))
         self._take_up(settings)
+        return computed
 
     def fold_shortcut(self) -> None:
         """Make ReLU(norm(operator(x)) + x) one operator, in place, the norm included; see `fold.fold_shortcut`."""
+        make_plain(self.operator)
         fold_shortcut(self.operator, self.norm)
         self.shortcut = False
         if self.norm is not None:
@@ -198,7 +217,16 @@ class ConvertibleLayer(nn.Module):
 
     def neurons(self, branch: Branch, input_amplitude: Tensor) -> Neurons:
         """What `kernels.simulate` takes; see `branch.neurons_behind`."""
-        return self._once("neurons", input_amplitude, lambda: neurons_behind(branch, self.settings, input_amplitude))
+        return self._once("neurons", input_amplitude, lambda: self._checked_neurons(branch, input_amplitude))
+
+    def _checked_neurons(self, branch: Branch, input_amplitude: Tensor) -> Neurons:
+        neurons = neurons_behind(branch, self.settings, input_amplitude)
+        # A GPU would have to be waited for at every layer, so there a look is taken only where the result is kept.
+        if neurons.weight.is_floating_point() and (neurons.weight.device.type == "cpu" or self.kept is not None):
+            check_finite(neurons.weight, "the weights")
+            check_finite(neurons.current, "the biases")
+            check_finite(neurons.threshold, "the thresholds")
+        return neurons
 
     def packed_weights(self, input_amplitude: Tensor) -> dict[int, PackedWeights] | None:
         """Where a kernel may keep what it made of `neurons`; None for nowhere."""
@@ -232,7 +260,8 @@ class ConvertibleLayer(nn.Module):
         """Compute the layer in its present role.
 
         Raises:
-            TypeError: a spiking layer was given a tensor, so something below it turned spikes into values.
+            TypeError: a spiking layer was given a tensor, so something below it turned spikes into values; an encoding
+                one spikes.
             ValueError: an input without a batch axis, or spikes of another number of steps.
             RuntimeError: a converted layer is traced or compiled.
         """
@@ -241,7 +270,17 @@ class ConvertibleLayer(nn.Module):
         return self.run_role(x) if self.bypass is None else self.bypass(self, x)
 
     def run_role(self, x: Tensor | Spikes) -> Tensor | Spikes:
-        """Compute the layer, also where a `bypass` is set."""
+        """Compute the layer, also where a `bypass` is set.
+
+        Raises:
+            ValueError: NaN or infinite values, or integers beyond 32 bits, with the layer's name.
+        """
+        try:
+            return self._compute(x)
+        except NumberError as error:
+            raise ValueError(f"layer {self.label!r}: {error}" if self.label else f"{self.operator}: {error}") from None
+
+    def _compute(self, x: Tensor | Spikes) -> Tensor | Spikes:
         settings = self.settings
         if settings.role == "analog":
             norm = None if settings.folded else self.norm
@@ -249,7 +288,7 @@ class ConvertibleLayer(nn.Module):
         if settings.role == "spiking":
             return self._run_spiking(x)
         if settings.role == "surrogate":
-            return roles.surrogate(self.branch(x), settings, x)
+            return roles.surrogate(self._checked(self.branch(x)), settings, x)
         with roles.full_precision(self.threshold.device):
             branch = self.branch(x)
         if settings.role == "encoding":
@@ -258,8 +297,18 @@ class ConvertibleLayer(nn.Module):
             if isinstance(x, Spikes) and (free := self._free_neurons(x)) is not None:
                 return roles.free_readout(branch, x, free)
             return roles.readout(branch, x)
-        spikes, self.window = roles.rate(branch, settings, x, self.window)
+        spikes, window = roles.rate(self._checked(branch), settings, x, self.window if self.continues else None)
+        self.window = window if self.continues else None
         return spikes
+
+    def _checked(self, branch: Branch) -> Branch:
+        """The branch itself, its numbers looked at where nobody waits for it."""
+        if branch.weight.device.type == "cpu":
+            check_finite(branch.weight, "the weights")
+            check_finite(branch.threshold, "the thresholds")
+            if branch.bias is not None:
+                check_finite(branch.bias, "the biases")
+        return branch
 
     def _check_input(self, x: Tensor | Spikes) -> None:
         """Refuse an input that would silently change the result."""
@@ -270,7 +319,20 @@ class ConvertibleLayer(nn.Module):
                 "write it by spiking_tasnet.snn.export_network"
             )
         check_batched(self.operator, x.shape)
-        if isinstance(x, Spikes) and self.is_spiking and x.num_steps != self.num_steps:
+        if not isinstance(x, Spikes):
+            return
+        if self.role == "encoding":
+            raise TypeError(
+                "an encoding layer was given Spikes, a tensor expected: it is called again above itself, or another "
+                "encoding layer lies below it; give each call a layer of its own"
+            )
+        axis = channel_axis(self.operator) % x.dim()
+        if x.threshold.numel() > 1 and x.axis != axis and (self.is_spiking or self.settings.constraints.weight_bits):
+            raise ValueError(
+                f"spikes whose channels, each with its threshold, lie along axis {x.axis} found, axis {axis} expected: "
+                "the operator would read thresholds of other neurons; use layer-wise thresholds"
+            )
+        if self.is_spiking and x.num_steps != self.num_steps:
             raise ValueError(
                 f"spikes of {x.num_steps} steps found, {self.num_steps} expected by a layer that is {self.role}: "
                 "convert all layers with the same num_steps"
@@ -316,7 +378,10 @@ class ConvertibleLayer(nn.Module):
         error_msgs: list[str],
     ) -> None:
         """As torch; tensors of a converted layer without its settings are an error also where `strict` is False."""
+        self.label = prefix[:-1]
         threshold, settings = state_dict.get(f"{prefix}threshold"), f"{prefix}_extra_state"
+        if f"{prefix}operator.weight" in state_dict:  # of a converted layer, whose computed weight is a parameter
+            make_plain(self.operator)
         if settings not in state_dict and isinstance(threshold, Tensor) and bool((threshold > 0).any()):
             error_msgs.append(
                 f"the tensors of a converted layer found without {settings!r}, which says how it spikes: save and load "
@@ -341,3 +406,7 @@ class ConvertibleLayer(nn.Module):
         if not self.is_spiking:
             return self.role
         return f"{self.role}, num_steps={self.num_steps}, threshold={self.threshold.mean():.4g}"
+
+
+def _with_fan_in(settings: SpikingSettings, fan_in: int) -> SpikingSettings:
+    return dataclasses.replace(settings, constraints=dataclasses.replace(settings.constraints, fan_in=fan_in))

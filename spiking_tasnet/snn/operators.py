@@ -157,6 +157,11 @@ def per_channel(operator: Operator, values: Tensor) -> Tensor:
     return values if isinstance(operator, nn.Linear) else values.view(-1, *(1,) * (operator.weight.dim() - 2))
 
 
+def channel_axis(operator: Operator) -> int:
+    """The axis of the channels, in what the operator is given and in what it returns: the last one of a Linear."""
+    return -1 if isinstance(operator, nn.Linear) else 1
+
+
 def scale_inputs(operator: Operator, weight: Tensor, threshold: Tensor) -> Tensor:
     """Multiply each weight by the threshold of the input it reads: theta_{l-1} W of Eq. 3.
 

@@ -14,12 +14,20 @@ from spiking_tasnet.snn.fold import BatchNorm
 from spiking_tasnet.snn.free_potential import FreeNeurons, free_potential
 from spiking_tasnet.snn.kernels import Neurons, PackedWeights
 from spiking_tasnet.snn.neuron import integrate_and_fire
-from spiking_tasnet.snn.operators import Operator, apply_operator, is_channels_last, per_channel, scale_inputs
+from spiking_tasnet.snn.numbers import check_finite
+from spiking_tasnet.snn.operators import (
+    Operator,
+    apply_operator,
+    channel_axis,
+    is_channels_last,
+    per_channel,
+    scale_inputs,
+)
 from spiking_tasnet.snn.settings import SpikingSettings
 from spiking_tasnet.snn.spikes import Spikes
 from spiking_tasnet.snn.surrogate import surrogate_fire
 from spiking_tasnet.snn.tandem import tandem
-from spiking_tasnet.snn.words import MAX_PACKED_STEPS, count_bits, pack
+from spiking_tasnet.snn.words import MAX_PACKED_STEPS, count_bits, is_packed, pack
 
 
 class Window(NamedTuple):
@@ -45,7 +53,7 @@ def analog(
     operator: Operator, norm: BatchNorm | None, x: Tensor | Spikes, *, rectify: bool = True, shortcut: bool = False
 ) -> Tensor:
     """ReLU(norm(operator(x))), the ANN's layer; with a shortcut, ReLU(norm(operator(x)) + x)."""
-    if isinstance(x, Tensor) and is_channels_last(x):
+    if isinstance(x, Tensor) and is_channels_last(x) and not operator._forward_pre_hooks:  # they may compute weights
         return _analog_channels_last(operator, norm, x, rectify, shortcut)
     value = operator(x)
     if norm is not None and isinstance(operator, nn.Linear) and value.dim() != 2:
@@ -81,6 +89,7 @@ def encoding(branch: Branch, settings: SpikingSettings, x: Tensor | Spikes) -> S
     """The analog value, discharged one spike per step from the first (section 3.4), or spread over the window."""
     with full_precision(branch.threshold.device):
         activation = branch.activation(_value(branch, x))
+    check_finite(activation, "what is encoded")
     with torch.no_grad():
         timing = settings.num_steps, settings.v_init, settings.encoding
         code = kernels.encode(branch.operator, activation, branch.threshold, *timing)
@@ -136,12 +145,13 @@ def surrogate(branch: Branch, settings: SpikingSettings, x: Tensor | Spikes) -> 
             currents = drive.unflatten(0, (steps, -1))
         else:
             constant = apply_operator(operator, x.to(weight.dtype), weight / steps, current)
+            check_finite(constant, "the currents")
             currents = repeat(constant, steps)
         threshold = per_channel(operator, branch.threshold)
         train = surrogate_fire(currents, threshold, settings.v_init, settings.decay)
     if train.requires_grad:
-        return Spikes(train.sum(0) * threshold, train, branch.amplitude, steps)
-    return Spikes(None, pack(train) if steps <= MAX_PACKED_STEPS else train.bool(), branch.amplitude, steps)
+        return _spikes(branch, train.sum(0) * threshold, train, steps)
+    return _spikes(branch, None, pack(train) if steps <= MAX_PACKED_STEPS else train.bool(), steps)
 
 
 def rate(branch: Branch, settings: SpikingSettings, x: Tensor | Spikes, window: Window | None) -> tuple[Spikes, Window]:
@@ -152,7 +162,7 @@ def rate(branch: Branch, settings: SpikingSettings, x: Tensor | Spikes, window: 
 
     Args:
         branch: of the layer.
-        settings: `num_steps` is the length of this window, at most 32.
+        settings: `num_steps` is the length of this window.
         x: spikes, or a tensor that is a constant current.
         window: what the last window returned; None for the first.
 
@@ -175,25 +185,31 @@ def rate(branch: Branch, settings: SpikingSettings, x: Tensor | Spikes, window: 
             code = kernels.simulate(operator, x.code, x.num_steps, neurons, membrane)
         else:
             constant = apply_operator(operator, x, weight, bias)
+            check_finite(constant, "the currents")
             start = start if window is None else window.membrane
             train, membrane = integrate_and_fire(repeat(constant, steps), threshold, start)
-            code = pack(train)
-        counts = count_bits(code)
+            code = pack(train) if steps <= MAX_PACKED_STEPS else train
+        counts = count_bits(code) if is_packed(code, steps) else code.sum(0).to(torch.int32)
         fired = counts if window is None else window.fired + counts
         elapsed = steps if window is None else window.elapsed + steps
         value = fired * (threshold / elapsed)
-    return Spikes(value, code, branch.amplitude, steps), Window(membrane, fired, elapsed)
+    return _spikes(branch, value, code, steps), Window(membrane, fired, elapsed)
 
 
 def _value(branch: Branch, x: Tensor | Spikes) -> Tensor:
     return x.value if isinstance(x, Spikes) else x.to(branch.weight.dtype)
 
 
+def _spikes(branch: Branch, value: Tensor | None, code: Tensor, num_steps: int) -> Spikes:
+    """What neurons behind the branch's operator fire."""
+    return Spikes(value, code, branch.amplitude, num_steps, channel_axis(branch.operator))
+
+
 def _coupled(branch: Branch, code: Tensor, num_steps: int, activation: Tensor | None) -> Spikes:
     """Spikes of `code`, with the tandem gradient of the analog `activation` where there is one."""
-    spikes = Spikes(None, code, branch.amplitude, num_steps)
+    spikes = _spikes(branch, None, code, num_steps)
     if activation is None or not activation.requires_grad:
         return spikes
     scale = per_channel(branch.operator, branch.threshold)
     limit = scale * num_steps if branch.clip_saturated else None
-    return Spikes(tandem(activation, spikes.counts * scale, limit), code, branch.amplitude, num_steps)
+    return _spikes(branch, tandem(activation, spikes.counts * scale, limit), code, num_steps)

@@ -66,10 +66,10 @@ def test_more_steps_come_closer_to_the_ann():
     ],
 )
 def test_what_spikes_cannot_cross_is_refused_by_name(module, reason):
-    network = nn.Sequential(nn.Conv1d(1, 1, 3), nn.ReLU(), module)
+    layers = nn.Conv1d(1, 1, 3), nn.ReLU(), module, nn.Conv1d(1, 1, 3), nn.ReLU()
     with pytest.raises(ValueError, match=f"2: {reason}"):
-        make_convertible(network)
-    reports = make_convertible(nn.Sequential(nn.Conv1d(1, 1, 3), nn.ReLU(), module), strict=False)
+        make_convertible(nn.Sequential(*layers))
+    reports = make_convertible(nn.Sequential(*layers), strict=False)
     assert [report.name for report in reports if report.outcome == "refused"] == ["2"]
 
 

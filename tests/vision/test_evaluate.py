@@ -72,8 +72,9 @@ def test_rate_coding_is_scored_after_every_window_and_costed_as_a_whole():
     # Spikes of all windows: count them once more
     spikes = torch.zeros(2)
     for images, _ in BATCHES:
-        network[1].reset()
-        network[2].reset()
+        for layer in network[1:]:
+            layer.reset()
+            layer.continues = True
         with torch.no_grad():
             for window in (32, 32, 16):
                 for layer in network[1:]:
