@@ -11,7 +11,7 @@ import cffi
 import numpy as np
 
 from spiking_tasnet.snn.kernels.build import SOURCES as KERNEL_SOURCES
-from spiking_tasnet.snn.kernels.build import compiled
+from spiking_tasnet.snn.kernels.compiled import advice, use_library
 
 __all__ = ["CSeparator", "runtime_fault"]
 
@@ -136,9 +136,8 @@ def _loaded() -> tuple[Any, Any]:
     skipped = ("#", 'extern "C"', "}\n")
     ffi.cdef("\n".join(line for line in lines if not line.startswith(skipped) and line != "}"))
     try:
-        return ffi, ffi.dlopen(str(compiled("separator", UNITS, (*UNITS, *HEADERS, *KERNEL_SOURCES))))
-    except subprocess.SubprocessError as error:
+        sources = (*UNITS, *HEADERS, *KERNEL_SOURCES)
+        return ffi, use_library("separator", UNITS, sources, lambda path: ffi.dlopen(str(path)))
+    except (OSError, subprocess.SubprocessError) as error:
         reason = " ".join(str(getattr(error, "stderr", None) or error).split())
-        raise OSError(
-            f"the C runtime cannot be built ({reason}); install a C compiler, or leave the backend out"
-        ) from None
+        raise OSError(f"the C runtime cannot be built ({reason}); {advice(error)}, or leave the backend out") from None

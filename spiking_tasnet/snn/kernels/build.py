@@ -1,7 +1,6 @@
-"""`event.c` compiled for this machine when it is first needed, and loaded.
+"""`event.c` compiled for this machine when it is first needed, and loaded (see `compiled`).
 
-The library goes to the user's cache folder under a name that says what it was built from, so another source, compiler
-or processor gets its own. Without a compiler there is no event kernel and the reference runs instead.
+Where neither a library nor a compiler is at hand there is no event kernel, and the reference runs instead.
 
 C rather than numba: prototypes of the same algorithm took 1.6 to 1.9 times as long in numba, and twice the memory.
 Nor is numba the fallback: who installs this package has a compiler already, because `pesq` is built from source.
@@ -9,14 +8,12 @@ Nor is numba the fallback: who installs this package has a compiler already, bec
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-import platform
-import shutil
+import re
 import subprocess
-from collections.abc import Sequence
-from functools import cache
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +21,15 @@ import numpy as np
 from cffi import FFI
 from torch import Tensor
 
-from spiking_tasnet.files import whole_file
+from spiking_tasnet.snn.kernels.compiled import FLAGS, advice, compiled, use_library
 from spiking_tasnet.snn.kernels.neurons import FRACTION_BITS
 
-__all__ = ["available", "compiled", "ffi", "library", "pointer"]
+__all__ = ["FLAGS", "FRACTION_BITS", "available", "compiled", "ffi", "library", "pointer"]
 
 logger = logging.getLogger(__name__)
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("event.c", "event_variant.inc", "event.h"))
-FLAGS = ("-O3", "-shared", "-fPIC", "-std=gnu11", "-fwrapv", "-ffp-contract=off", f"-DFRACTION_BITS={FRACTION_BITS}")
 HEADER = SOURCES[2]
+LONGEST_REASON = 500  # characters of what a compiler says
 C_TYPES = {"float32": "float", "int8": "int8_t", "int16": "uint16_t", "int32": "int32_t", "int64": "int64_t"}
 C_TYPES |= {"uint32": "uint32_t"}
 
@@ -42,24 +39,41 @@ def available() -> bool:
     return library() is not None
 
 
-@cache
 def library() -> Any:
-    """The compiled kernel, with the functions of `event.h`; None, after one warning, where it cannot be built."""
+    """The compiled kernel, with the functions of `event.h`; None, after one warning, where it cannot be built.
+
+    The first call builds and loads it; calls from other threads wait for that.
+    """
+    return _once("library", _load)
+
+
+def _load() -> Any:
     try:
-        return ffi().dlopen(str(compiled("event", SOURCES[:1], SOURCES)))
+        return use_library("event", SOURCES[:1], SOURCES, _loaded)
     except (OSError, subprocess.SubprocessError) as error:
-        reason = getattr(error, "stderr", None) or error
+        reason = " ".join(str(getattr(error, "stderr", None) or error).split())
         logger.warning(
-            "the event-driven kernel cannot be built (%s): spiking layers run on the slower reference; "
-            "install a C compiler (Debian, Ubuntu: apt-get install gcc)",
-            " ".join(str(reason).split()),
+            "the event-driven kernel cannot be built (%s): spiking layers run on the slower reference; %s",
+            reason[:LONGEST_REASON],
+            advice(error),
         )
         return None
 
 
-@cache
+def _loaded(path: Path) -> Any:
+    found = ffi().dlopen(str(path))
+    for name in re.findall(r"\b(event_\w+)\(", HEADER.read_text(encoding="utf-8")):
+        if not hasattr(found, name):
+            raise OSError(f"{path}: a library without {name} found; remove it, and it is built again")
+    return found
+
+
 def ffi() -> FFI:
     """The types and functions of `event.h`; cffi has no preprocessor, so it is not shown the lines for one."""
+    return _once("ffi", _declared)
+
+
+def _declared() -> FFI:
     found = FFI()
     lines = HEADER.read_text(encoding="utf-8").splitlines()
     found.cdef("\n".join(line for line in lines if not line.startswith("#")))
@@ -78,49 +92,22 @@ def pointer(values: Tensor | np.ndarray | None, offset: int = 0) -> Any:
     return ffi().cast(f"{kind} *", start + offset * values.itemsize)
 
 
-def compiled(name: str, units: Sequence[Path], sources: Sequence[Path]) -> Path:
-    """Path of a library, built if there is none yet: under a name of its own, then renamed.
-
-    Args:
-        name: the first part of the library's name.
-        units: what the compiler is given.
-        sources: all that it reads.
-
-    Raises:
-        FileNotFoundError: no compiler, or a source is missing.
-        OSError, subprocess.SubprocessError: it cannot be built.
-    """
-    compiler = shutil.which(os.environ.get("CC") or "cc") or shutil.which("gcc")
-    if compiler is None:
-        raise FileNotFoundError("no C compiler found")
-    native = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
-    texts = [path.read_text(encoding="utf-8") for path in sources]
-    parts = (*texts, " ".join(FLAGS), version, platform.platform(), _processor())
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    target = _cache_dir() / f"{name}-{key}.so"
-    if target.exists():
-        return target
-    # -march=native gives the vector registers of this processor, without which the kernel is several times slower; the
-    # name of the library therefore holds the processor.
-    with whole_file(target) as temporary:
-        for more in (("-fopenmp", native), (native,), ("-fopenmp",), ()):  # not every compiler knows every option
-            command = [compiler, *FLAGS, *more, *map(str, units), "-o", str(temporary), "-lm"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                return target
-        raise subprocess.CalledProcessError(done.returncode, compiler, stderr=done.stderr or None)
+_first_use = threading.RLock()
+_made: dict[str, Any] = {}
 
 
-def _cache_dir() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "spiking_tasnet"
+def _once(name: str, make: Callable[[], Any]) -> Any:
+    """What `make` gives, made by the first thread that asks; the others wait for it."""
+    if name not in _made:
+        with _first_use:
+            if name not in _made:
+                _made[name] = make()
+    return _made[name]
 
 
-def _processor() -> str:
-    """What `native` stands for here."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+def _unlock() -> None:
+    global _first_use
+    _first_use = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_unlock)  # the thread that held it may not be in the child
