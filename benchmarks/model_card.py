@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes" / "talkers"
 FIGURES, TIMES, FACTS = RECIPE / "figures.json", RECIPE / "times.json", RECIPE / "facts.json"
 CARDS = (ROOT / "docs" / "model_card.md", ROOT / "spiking_tasnet" / "models" / "README.md")
-README = ROOT / "README.md"
+README, PAGE = ROOT / "README.md", ROOT / "docs" / "listen.html"
 MARKS = "<!-- figures: python -m benchmarks.model_card -->", "<!-- end of figures -->"
 COMMANDS = """\
 recipes/talkers/run.sh --stage 0 --stop-stage 1 --talkers DIR --extra DIR \\
@@ -105,10 +105,16 @@ def parts(figures: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def runs_table(facts: Mapping[str, Any]) -> str:
-    """Command, seed, hours, machine and versions of both trainings, a section each, as commands are long."""
+    """Command, seed, hours, machine and versions of both trainings, a table each, as commands are long.
+
+    Commands are no code here: they name the folders of the machine that ran them, and are not to be copied.
+    """
     runs = {"ANN": facts.get("ann"), "SNN": facts.get("snn")}
     by_row = {name: run_facts_by_row({name: run}) for name, run in runs.items() if run}
-    tables = [table([name, ""], [[label, *cells] for label, cells in rows.items()], 2) for name, rows in by_row.items()]
+    tables = [
+        table([name, ""], [[label, *(cell.replace("`", "") for cell in cells)] for label, cells in rows.items()], 2)
+        for name, rows in by_row.items()
+    ]
     return "\n\n".join(tables)
 
 
@@ -129,7 +135,7 @@ def time_section(times: Mapping[str, Any]) -> str:
 
 
 def readme_block(figures: Mapping[str, Any] | None) -> str:
-    """README's first table: gain on talkers never heard; empty without figures."""
+    """README's first table, gain on talkers never heard, with links to card and page; empty without figures."""
     if not figures:
         return ""
     told, rows = figures["facts"].get("tests", {}), []
@@ -142,7 +148,9 @@ def readme_block(figures: Mapping[str, Any] | None) -> str:
             energy = "1" if system == "ann" else number(one["cost"]["energy_ratio"], 2)
             scores = [number(mine["si_sdr_i"], 2, sign=True) + " dB", number(mine["pesq"], 2), energy]
             rows.append([f"{name}, {one['mixtures']} mixtures", label, *scores])
-    return table(["talkers it never heard", "network", "gain (SI-SDR)", "PESQ", "energy"], rows, text_columns=2)
+    links = ["[model card](docs/model_card.md)"] + ["[listen](docs/listen.html)"] * PAGE.is_file()
+    gains = table(["talkers it never heard", "network", "gain (SI-SDR)", "PESQ", "energy"], rows, text_columns=2)
+    return f"The network that comes with it ({', '.join(links)}):\n\n{gains}"
 
 
 def with_block(text: str, block: str) -> str:

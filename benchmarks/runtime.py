@@ -1,10 +1,12 @@
-"""The separator in C beside PyTorch's, ANN and SNN, on one thread: real-time factor and peak memory.
+"""The separator in C and in a browser beside PyTorch's, ANN and SNN: real-time factor and peak memory, one thread each.
 
 python -m benchmarks.runtime [--ann MODEL.pt] [--snn MODEL.pt] [--seconds 20] [--rounds 5] [--compiler-flags FLAGS]
 
 Without models the networks have random weights and the sizes of recipes/talkers; --ann alone is converted here without
 training, to 8-bit weights and N_s = 8. Each system runs in a process of its own, whose largest memory is that of the
-system with all that it loads; rounds are interleaved. The sound is noise in the rhythm of speech.
+system with all that it loads; rounds are interleaved. The sound is noise in the rhythm of speech. Times are those of
+the processor. Those of Chromium are all that the page's process does from the file to the finished result, compilation
+of the module and pictures included; where there is no Chromium, a line says why.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ import numpy as np
 import soundfile
 import torch
 
+from benchmarks.chromium import Browser, browser_fault
 from benchmarks.networks import random_separator
 from spiking_tasnet.runtime.stn import write_stn
+from spiking_tasnet.separation.browser.write import write_page
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.network import TasNet, load_model, save_model
 from spiking_tasnet.snn import convert
@@ -81,6 +85,23 @@ def measured(command: list[str | Path], environment: dict[str, str]) -> tuple[st
         return output.read(), most * 1024 / 1e6
 
 
+def in_browser(page: Path, sound: Path, folder: Path) -> tuple[float, float, float]:
+    """Separate a file in the page: seconds of the processor, most memory in MB, wall-clock seconds of the network."""
+    browser = Browser(folder)
+    try:
+        browser.open(page)
+        browser.wait("document.documentElement.dataset.state === 'ready'")
+        before = browser.work()
+        browser.keys("#file", str(sound))
+        browser.wait("document.documentElement.dataset.state === 'done'", 600)
+        after = browser.work()
+        spent = {pid: seconds - before.get(pid, (0.0, 0.0))[0] for pid, (seconds, _) in after.items()}
+        busiest = max(spent, key=lambda pid: spent[pid])
+        return spent[busiest], after[busiest][1], float(browser.run("return document.documentElement.dataset.factor"))
+    finally:
+        browser.close()
+
+
 def main() -> None:
     """Print a row per system."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -107,17 +128,29 @@ def main() -> None:
         }
         factors: dict[str, list[float]] = {system: [] for system in systems}
         memory = dict.fromkeys(systems, 0.0)
-        for _ in range(args.rounds):
+        write_page(folder / "page.html", (folder / "sep.stn").read_bytes())
+        fault, in_chromium = browser_fault(), []
+        for number in range(args.rounds):
             for system, command in systems.items():
                 told, held = measured(command, environment)
                 number = told.split("real-time factor ")[-1].split(",")[0]
                 factors[system].append(float(number))
                 memory[system] = max(memory[system], held)
+            if not fault:
+                in_chromium.append(in_browser(folder / "page.html", wavs[0], folder / f"browser{number}"))
         size = (folder / "sep.stn").stat().st_size / 1e6
     print(f"{args.seconds:g} s of sound, one thread, {size:.2f} MB of .stn, {args.compiler_flags}\n")
     print("| system | real-time factor | peak memory, MB |\n| --- | ---: | ---: |")
     for system, found in factors.items():
         print(f"| {system} | {statistics.median(found):.4f} | {memory[system]:.0f} |")
+    if fault:
+        print(f"\nNo row of Chromium: {fault}.")
+    else:
+        spent, held, wall = zip(*in_chromium, strict=True)
+        print(f"| SNN, page in Chromium | {statistics.median(spent) / args.seconds:.4f} | {max(held):.0f} |")
+        print(
+            f"\nThe page itself says {statistics.median(wall):.3f}, by the clock on the wall and for the network alone."
+        )
 
 
 if __name__ == "__main__":

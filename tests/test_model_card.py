@@ -27,7 +27,12 @@ SET = {
 SIZES = {"n_filters": 256, "kernel_size": 32, "stride": 16, "hid_chan": 256, "n_blocks": 9, "sample_rate": 8000}
 MODEL = {"bytes": 5_020_000, "parameters": 2_001_234, "sizes": SIZES, "receptive_field_s": 2.05}
 MODEL |= {"num_steps": 8, "weight_bits": 8}
-RUN = {"seed": 7, "hours": 1.5, "command": "spiking-tasnet train", "machine": {"cpu": "Some CPU", "cores": 2}}
+RUN = {
+    "seed": 7,
+    "hours": 1.5,
+    "recipe": "recipes/talkers/run.sh --talkers talkers-8k",
+    "machine": {"cpu": "Some CPU", "cores": 2},
+}
 NETWORKS = [{"network": "ANN", "ms": 98.44, "real_time_factor": 0.02461, "ratio": 1.0}]
 TIMES = {"seconds": 4.0, "threads": 2, "machine": {"cpu": "Some CPU"}, "networks": NETWORKS}
 
@@ -59,6 +64,7 @@ def test_every_figure_comes_from_the_file(figures):
     assert "### Open: talkers" in text and "### Closed: talkers" in text and "| eo | 3 |" in text
     assert "3 mixtures of 4 talkers" in text and "5.0 MB" in text and "2,001,234" in text and "N_s = 8" in text
     assert "| ANN | 98.4 | 0.0246 | 1.00 |" in text and "| training time | 0.25 h |" in text and "2.05 s" in text
+    assert "| recipes/talkers/run.sh --talkers talkers-8k |" in text
     for corpus in figures["facts"]["corpora"]:
         assert corpus["name"] in text and corpus["licence"] in text
     figures["corpora"]["talkers"]["open"]["gains"]["all"]["snn"]["si_sdr_i"] = 5.0
@@ -70,6 +76,7 @@ def test_the_command_fills_card_and_readme(figures, tmp_path, monkeypatch, capsy
     for name, value in (("README", readme), ("CARDS", cards), ("FIGURES", tmp_path / "f.json")):
         monkeypatch.setattr(model_card, name, value)
     monkeypatch.setattr(model_card, "TIMES", tmp_path / "t.json")
+    monkeypatch.setattr(model_card, "PAGE", tmp_path / "listen.html")
     write_json(tmp_path / "new.json", figures)
     readme.write_text(f"before\n{model_card.MARKS[0]}\n| old |\n{model_card.MARKS[1]}\nafter\n")
     words = ["--figures", str(tmp_path / "new.json"), "--times", str(tmp_path / "none.json")]
@@ -82,7 +89,9 @@ def test_the_command_fills_card_and_readme(figures, tmp_path, monkeypatch, capsy
     assert "| LibriSpeech dev-clean, 3 mixtures | **SNN, N_s = 8** | +6.32 dB | 2.31 | 0.23 |" in text
     assert read_json(tmp_path / "f.json") == figures and not (tmp_path / "t.json").exists()
     model_card.main()
-    assert readme.read_text() == text
+    assert readme.read_text() == text and "(docs/model_card.md)" in text and "listen" not in text
+    (tmp_path / "listen.html").touch()
+    assert "[listen](docs/listen.html)" in model_card.readme_block(figures)
     with pytest.raises(ValueError, match="the marks .* expected"):
         model_card.with_block("no marks", "table")
 

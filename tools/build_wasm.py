@@ -20,14 +20,14 @@ from pathlib import Path
 from spiking_tasnet.files import whole_file
 from spiking_tasnet.runtime.backend import HEADERS, UNITS
 from spiking_tasnet.runtime.wasm import MODULE
-from spiking_tasnet.snn.kernels.build import FRACTION_BITS
-from spiking_tasnet.snn.kernels.build import SOURCES as KERNEL_SOURCES
+from spiking_tasnet.snn.event_source import DEFINES
+from spiking_tasnet.snn.event_source import SOURCES as KERNEL_SOURCES
 
 LIBRARY = MODULE.with_name("memory.c")
 INCLUDE = MODULE.with_name("include")
 FLAGS = (
     *("--target=wasm32", "-std=gnu11", "-O3", "-msimd128", "-mbulk-memory", "-fwrapv", "-ffp-contract=off"),
-    *("-Wall", "-Wextra", "-Wno-unknown-pragmas", f"-DFRACTION_BITS={FRACTION_BITS}"),
+    *("-Wall", "-Wextra", "-Wno-unknown-pragmas", *DEFINES),
     *("-nostdlib", "-nostdlibinc", "-Wl,--no-entry", "-Wl,--strip-all"),
     # The stack lies below everything else, so that what overflows it ends in a trap.
     *("-Wl,--stack-first", "-Wl,-z,stack-size=131072"),

@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
     with Interrupts(COMMAND) as interrupts:
         with interrupts.loading():
             from spiking_tasnet.separation.audio.pcm_pipe import PcmReader, PcmWriter
-            from spiking_tasnet.separation.separator import RATES
             from spiking_tasnet.separation.streaming.live import LiveStream
+            from spiking_tasnet.separation.streaming.resampling import RATES
 
             model = stn_contents(args.model)
         if not RATES[0] <= args.rate <= RATES[1] or not 1 <= args.channels <= 64:

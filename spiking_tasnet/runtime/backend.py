@@ -10,8 +10,9 @@ from typing import Any
 import cffi
 import numpy as np
 
-from spiking_tasnet.snn.kernels.build import SOURCES as KERNEL_SOURCES
-from spiking_tasnet.snn.kernels.compiled import advice, use_library
+from spiking_tasnet.compiler import advice, use_library
+from spiking_tasnet.snn.event_source import DEFINES
+from spiking_tasnet.snn.event_source import SOURCES as KERNEL_SOURCES
 
 __all__ = ["CSeparator", "runtime_fault"]
 
@@ -137,7 +138,7 @@ def _loaded() -> tuple[Any, Any]:
     ffi.cdef("\n".join(line for line in lines if not line.startswith(skipped) and line != "}"))
     try:
         sources = (*UNITS, *HEADERS, *KERNEL_SOURCES)
-        return ffi, use_library("separator", UNITS, sources, lambda path: ffi.dlopen(str(path)))
+        return ffi, use_library("separator", UNITS, sources, lambda path: ffi.dlopen(str(path)), DEFINES)
     except (OSError, subprocess.SubprocessError) as error:
         reason = " ".join(str(getattr(error, "stderr", None) or error).split())
         raise OSError(f"the C runtime cannot be built ({reason}); {advice(error)}, or leave the backend out") from None

@@ -169,10 +169,10 @@ class TrainConfig:
             conversion only.
         spike_penalty: dB of loss per spike per neuron, mean of the layer that is being trained, in the choice of the
             best epoch as well; the conversion only.
-        activity_penalty: dB of loss per unit of activity, mean of the layers that will spike; the ANN only. A layer's
-            activity is the mean of its activations over their root mean square: 0 where it is silent, 1 where all
-            neurons are equally active. A threshold follows from the activations' upper end, so less activity means
-            fewer spikes after conversion.
+        activity_penalty: dB of loss per unit of activity, mean of the layers that will spike, in the choice of the
+            best epoch as well; the ANN only. A layer's activity is the mean of its activations over their root mean
+            square: 0 where it is silent, 1 where all neurons are equally active. A threshold follows from the
+            activations' upper end, so less activity means fewer spikes after conversion.
         residual: train dilated layers as ReLU(BN(conv(x)) + x), folded into the plain convolution at the end; the ANN
             only.
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
@@ -46,21 +47,32 @@ class SeparationModule(pl.LightningModule):
         return loss
 
     def _training_loss(self, mixture: Tensor, sources: Tensor) -> Tensor:
+        with self._pricing() as price:
+            masks, encoded = self.network.masks(mixture)
+        est_sources = self.network.decode(masks, encoded, mixture.shape[-1])
+        loss = self.capped_loss(est_sources.float(), sources) + price()
+        if self._teacher:
+            loss = loss + self.config.distil * self._mask_difference(mixture, masks, encoded)
+        return loss
+
+    @property
+    def _is_priced(self) -> bool:
+        return self.config.spike_penalty > 0 or self.config.activity_penalty > 0
+
+    @contextmanager
+    def _pricing(self) -> Iterator[Callable[[], Tensor | float]]:
+        """What spikes and activity cost, dB, of the network that the block runs once."""
         config = self.config
         with (
             trained_spikes(self.network) if config.spike_penalty else nullcontext([]) as spikes,
             layer_activities(self.network) if config.activity_penalty else nullcontext([]) as activities,
         ):
-            masks, encoded = self.network.masks(mixture)
-        est_sources = self.network.decode(masks, encoded, mixture.shape[-1])
-        loss = self.capped_loss(est_sources.float(), sources)
-        if spikes:
-            loss = loss + config.spike_penalty * spikes_per_neuron(spikes)
-        if activities:
-            loss = loss + config.activity_penalty * torch.stack(activities).mean()
-        if self._teacher:
-            loss = loss + config.distil * self._mask_difference(mixture, masks, encoded)
-        return loss
+            yield (
+                lambda: (
+                    (config.spike_penalty * spikes_per_neuron(spikes) if spikes else 0.0)
+                    + (config.activity_penalty * torch.stack(activities).mean() if activities else 0.0)
+                )
+            )
 
     def _mask_difference(self, mixture: Tensor, masks: Tensor, encoded: Tensor) -> Tensor:
         """Mean squared difference to the teacher's masks, weighted by what the masks are applied to."""
@@ -73,17 +85,16 @@ class SeparationModule(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log the loss of one batch."""
         mixture, sources = batch
-        with trained_spikes(self.network) if self.config.spike_penalty else nullcontext([]) as spikes:
+        with self._pricing() as price:
             loss = self.loss(self(mixture), sources)
         self.log("val_loss", loss, prog_bar=True, batch_size=len(mixture), sync_dist=True)
-        if self.config.spike_penalty:
-            priced = loss + self.config.spike_penalty * spikes_per_neuron(spikes)
-            self.log("val_priced_loss", priced, batch_size=len(mixture), sync_dist=True)
+        if self._is_priced:
+            self.log("val_priced_loss", loss + price(), batch_size=len(mixture), sync_dist=True)
 
     @property
     def monitor(self) -> str:
-        """The logged loss that chooses the best state: with the price on spikes, where there is one."""
-        return "val_priced_loss" if self.config.spike_penalty else "val_loss"
+        """The logged loss that chooses the best state: with the price on spikes or activity, where there is one."""
+        return "val_priced_loss" if self._is_priced else "val_loss"
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam or Muon on what is not frozen, with the schedule of the configuration."""

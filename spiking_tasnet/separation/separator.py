@@ -12,13 +12,13 @@ from spiking_tasnet.runtime.stn import pack_separator
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.separation.packed import load_network
 from spiking_tasnet.separation.streaming.fifo import joined
+from spiking_tasnet.separation.streaming.resampling import RATES
 from spiking_tasnet.separation.streaming.stream import SeparationStream, check_samples
 from spiking_tasnet.snn import keep_synapses
 
 SYSTEMS = {False: "snn", True: "ann"}
 BACKENDS = ("torch", "c")
 SEGMENTS = (0.1, 600.0)  # seconds, fewest and most
-RATES = (1000, 1_000_000)  # Hz
 
 
 class Separator:

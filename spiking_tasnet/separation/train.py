@@ -48,9 +48,9 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
     data = _data(config, config.ann, data_dir)
     network = _start(config, data, init)
     module = SeparationModule(network, config.ann)
-    stop = EarlyStopping("val_loss", patience=config.ann.stop_after, check_on_train_epoch_end=True)
+    stop = EarlyStopping(module.monitor, patience=config.ann.stop_after, check_on_train_epoch_end=True)
     average = MovingAverage(config.ann.average) if config.ann.average else None
-    callbacks = [*([average] if average else []), BestState(average=average), stop]
+    callbacks = [*([average] if average else []), BestState(module.monitor, average), stop]
     out, origin = exp_dir / "ann", {"data": _data_fingerprint(data)}
     if init:
         origin["model to start from"] = fingerprint(load_network(init, ann=True))

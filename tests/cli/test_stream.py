@@ -91,3 +91,16 @@ def test_other_wav_files_are_refused(data, told):
 def test_options_out_of_range_are_refused(model, capsys):
     assert main(["stream", "--model", str(model), "--rate", "10"]) == 1
     assert "--rate 10 and --channels 1 found" in capsys.readouterr().err
+
+
+def test_a_file_of_the_runtime_is_streamed_without_torch(model):
+    code = """
+import sys
+from spiking_tasnet.cli.main import main
+assert main(["stream", "--model", sys.argv[1]]) == 0
+sys.stderr.write(str("torch" in sys.modules))"""
+    samples = (noise(4000) * 32767).astype("<i2")
+    command = [sys.executable, "-c", code, str(model)]
+    done = subprocess.run(command, input=samples.tobytes(), capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) == 2 * samples.nbytes and done.stderr.endswith(b"False")

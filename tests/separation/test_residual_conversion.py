@@ -8,6 +8,7 @@ import torch
 from tiny_corpus import write_corpus
 
 from spiking_tasnet.cli.main import main
+from spiking_tasnet.ptl.activity import layer_activities
 from spiking_tasnet.separation.config import ModelConfig, TrainConfig
 from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 from spiking_tasnet.separation.module import SeparationModule
@@ -123,6 +124,17 @@ def test_the_best_state_of_a_priced_conversion_has_the_lowest_priced_loss():
     with torch.no_grad():
         priced.validation_step((mixture, sources), 0)
     assert logged[priced.monitor] > logged["val_loss"]
+
+
+def test_the_best_epoch_of_a_training_with_a_price_on_activity_has_the_lowest_priced_loss(exp):
+    module = SeparationModule(load_model(exp / "ann/model.pt"), TrainConfig(activity_penalty=3.0))
+    sources, logged = torch.randn(2, 2, 4000), {}
+    module.log = lambda name, value, **_: logged.__setitem__(name, float(value))
+    with torch.no_grad(), layer_activities(module.network) as activities:
+        module.validation_step((sources.sum(1), sources), 0)
+    price = 3.0 * torch.stack(activities).mean().item()
+    assert logged[module.monitor] == pytest.approx(logged["val_loss"] + price, rel=1e-5)
+    assert price > 0.1
 
 
 def test_in_bfloat16_the_loss_of_the_estimates_is_that_of_float32():

@@ -12,10 +12,10 @@ import threading
 
 import pytest
 
-from spiking_tasnet.snn.kernels import build, cache_folder
-from spiking_tasnet.snn.kernels import compiled as compiled_module
-from spiking_tasnet.snn.kernels.cache_folder import cache_folders, private_folder
-from spiking_tasnet.snn.kernels.compiled import NoCompilerError, advice, compiled, use_library
+from spiking_tasnet import cache_folder, compiler
+from spiking_tasnet.cache_folder import cache_folders, private_folder
+from spiking_tasnet.compiler import NoCompilerError, advice, compiled, use_library
+from spiking_tasnet.snn.kernels import build
 
 COMPILER = shutil.which(os.environ.get("CC") or "cc") or shutil.which("gcc")
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler")
@@ -249,7 +249,7 @@ def test_processes_that_start_together_build_it_once(home, source, counted):
     code = f"""
 import os, sys
 from pathlib import Path
-from spiking_tasnet.snn.kernels.compiled import compiled
+from spiking_tasnet.compiler import compiled
 source = Path({str(source)!r})
 children = []
 for _ in range(4):
@@ -270,7 +270,7 @@ def test_a_lock_whose_holder_does_not_end_is_not_waited_for_for_ever(tmp_path):
         [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout.readline() == "held\n"
-        with compiled_module._locked(path, patience=0.2):
+        with compiler._locked(path, patience=0.2):
             entered = True
         holder.communicate("\n")
     assert entered

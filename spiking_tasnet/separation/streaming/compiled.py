@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from spiking_tasnet.runtime.backend import CSeparator
 from spiking_tasnet.separation.streaming.fifo import Fifo
-from spiking_tasnet.snn.energy import LayerCost
+
+if TYPE_CHECKING:
+    from spiking_tasnet.snn.energy import LayerCost
 
 
 class CompiledNetwork:

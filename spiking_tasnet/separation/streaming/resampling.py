@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import soxr
 
+RATES = (1000, 1_000_000)  # Hz, least and most
 QUALITY = "VHQ"  # soxr computes it in float64
 
 

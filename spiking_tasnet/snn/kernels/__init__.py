@@ -6,7 +6,6 @@ fused           Triton for CUDA: words unpacked and neurons fired in registers
 neurons         what a kernel simulates, and the fixed point of integer weights
 geometry        an operator as a convolution over frames
 packed_weights, chunks, threads, build   parts of the event kernel
-compiled        libraries built on this machine and kept; cache_folder: where nobody else can write
 
 `SPIKING_TASNET_KERNEL=reference` (or `event`, `fused`) overrides the choice.
 """

@@ -1,4 +1,4 @@
-"""`event.c` compiled for this machine when it is first needed, and loaded (see `compiled`).
+"""`event.c` compiled for this machine when it is first needed, and loaded (see `spiking_tasnet.compiler`).
 
 Where neither a library nor a compiler is at hand there is no event kernel, and the reference runs instead.
 
@@ -21,13 +21,12 @@ import numpy as np
 from cffi import FFI
 from torch import Tensor
 
-from spiking_tasnet.snn.kernels.compiled import FLAGS, advice, compiled, use_library
-from spiking_tasnet.snn.kernels.neurons import FRACTION_BITS
+from spiking_tasnet.compiler import advice, use_library
+from spiking_tasnet.snn.event_source import DEFINES, SOURCES
 
-__all__ = ["FLAGS", "FRACTION_BITS", "available", "compiled", "ffi", "library", "pointer"]
+__all__ = ["available", "ffi", "library", "pointer"]
 
 logger = logging.getLogger(__name__)
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("event.c", "event_variant.inc", "event.h"))
 HEADER = SOURCES[2]
 LONGEST_REASON = 500  # characters of what a compiler says
 C_TYPES = {"float32": "float", "int8": "int8_t", "int16": "uint16_t", "int32": "int32_t", "int64": "int64_t"}
@@ -49,7 +48,7 @@ def library() -> Any:
 
 def _load() -> Any:
     try:
-        return use_library("event", SOURCES[:1], SOURCES, _loaded)
+        return use_library("event", SOURCES[:1], SOURCES, _loaded, DEFINES)
     except (OSError, subprocess.SubprocessError) as error:
         reason = " ".join(str(getattr(error, "stderr", None) or error).split())
         logger.warning(

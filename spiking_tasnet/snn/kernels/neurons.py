@@ -7,8 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-FRACTION_BITS = 8
-"""Integer currents, thresholds and membranes count 2**-FRACTION_BITS of what a spike adds at an integer weight of 1."""
+from spiking_tasnet.snn.event_source import FRACTION_BITS
+
+__all__ = ["FRACTION_BITS", "Neurons"]
 
 
 class Neurons(NamedTuple):

@@ -1,4 +1,4 @@
-"""Libraries compiled for this machine when first needed, kept, checked each time, and built anew where damaged.
+"""Libraries in C, compiled for this machine when first needed, kept, checked each time, and built anew where damaged.
 
 A library lies under a name that says what it was built from: sources, flags, system and processor. Beside it lies its
 hash, so that one that was cut short or changed is never loaded, and the compiler's version, so that another compiler
@@ -23,13 +23,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from spiking_tasnet.cache_folder import cache_folders, is_own
 from spiking_tasnet.files import whole_file
-from spiking_tasnet.snn.kernels.cache_folder import cache_folders, is_own
-from spiking_tasnet.snn.kernels.neurons import FRACTION_BITS
 
 __all__ = ["FLAGS", "advice", "compiled", "use_library"]
 
-FLAGS = ("-O3", "-shared", "-fPIC", "-std=gnu11", "-fwrapv", "-ffp-contract=off", f"-DFRACTION_BITS={FRACTION_BITS}")
+FLAGS = ("-O3", "-shared", "-fPIC", "-std=gnu11", "-fwrapv", "-ffp-contract=off")
 INSTALL = "install a C compiler (Debian, Ubuntu: apt-get install gcc)"
 LONGEST_BUILD = 300.0  # seconds; it takes some five
 T = TypeVar("T")
@@ -39,23 +38,26 @@ class NoCompilerError(FileNotFoundError):
     """No compiler, and no library from an earlier time."""
 
 
-def compiled(name: str, units: Sequence[Path], sources: Sequence[Path]) -> Path:
+def compiled(name: str, units: Sequence[Path], sources: Sequence[Path], defines: Sequence[str] = ()) -> Path:
     """Path of a library, built if there is none yet.
 
     Args:
         name: the first part of the library's name.
         units: what the compiler is given.
         sources: all that it reads.
+        defines: options of the compiler beside `FLAGS`.
 
     Raises:
         FileNotFoundError: no compiler and no library, or a source is missing.
         OSError: no folder to keep it in.
         subprocess.SubprocessError: the compiler failed.
     """
-    return use_library(name, units, sources, lambda path: path)
+    return use_library(name, units, sources, lambda path: path, defines)
 
 
-def use_library(name: str, units: Sequence[Path], sources: Sequence[Path], use: Callable[[Path], T]) -> T:
+def use_library(
+    name: str, units: Sequence[Path], sources: Sequence[Path], use: Callable[[Path], T], defines: Sequence[str] = ()
+) -> T:
     """What `use` makes of the library's path, in the first folder where it raises no OSError.
 
     Folders differ in more than who may write: programs cannot be loaded from one that is mounted without that right.
@@ -65,14 +67,15 @@ def use_library(name: str, units: Sequence[Path], sources: Sequence[Path], use: 
         units: as `compiled`.
         sources: as `compiled`.
         use: is given the path, and loads it.
+        defines: as `compiled`.
     """
-    key = _key(sources)
+    key, options = _key(sources, defines), (*FLAGS, *defines)
     faults: list[OSError] = []
     for folder in cache_folders():
         try:
             if isinstance(folder, OSError):
                 raise folder
-            return use(_library_in(folder, f"{name}-{key}.so", units))
+            return use(_library_in(folder, f"{name}-{key}.so", units, options))
         except OSError as error:
             faults.append(error)
     missing = next((fault for fault in faults if isinstance(fault, NoCompilerError)), None)
@@ -92,7 +95,7 @@ def advice(error: Exception) -> str:
     return "set XDG_CACHE_HOME to a folder that only you can write to, and that programs may be loaded from"
 
 
-def _library_in(folder: Path, name: str, units: Sequence[Path]) -> Path:
+def _library_in(folder: Path, name: str, units: Sequence[Path], options: Sequence[str]) -> Path:
     path, compiler = folder / name, _compiler()
     version = None if compiler is None else _version(compiler)
     if _is_whole(path, version):
@@ -101,7 +104,7 @@ def _library_in(folder: Path, name: str, units: Sequence[Path]) -> Path:
         raise NoCompilerError("no C compiler found")
     with _locked(folder / ".lock"):
         if not _is_whole(path, version):  # another process may have built it meanwhile
-            _build(path, compiler, units, version)
+            _build(path, [compiler, *options], units, version)
     return path
 
 
@@ -117,19 +120,19 @@ def _is_whole(path: Path, version: str | None) -> bool:
         return False
 
 
-def _build(path: Path, compiler: str, units: Sequence[Path], version: str | None) -> None:
+def _build(path: Path, compiler: list[str], units: Sequence[Path], version: str | None) -> None:
     """Compile under a name of its own, then rename; the note comes last."""
     native = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
     # -march=native gives the vector registers of this processor, without which the kernel is several times slower; the
     # name of the library therefore holds the processor.
     with whole_file(path) as temporary:
         for more in (("-fopenmp", native), (native,), ("-fopenmp",), ()):  # not every compiler knows every option
-            command = [compiler, *FLAGS, *more, *map(str, units), "-o", str(temporary), "-lm"]
+            command = [*compiler, *more, *map(str, units), "-o", str(temporary), "-lm"]
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST_BUILD)
             if done.returncode == 0:
                 break
         else:
-            raise subprocess.CalledProcessError(done.returncode, compiler, stderr=done.stderr or None)
+            raise subprocess.CalledProcessError(done.returncode, compiler[0], stderr=done.stderr or None)
         temporary.chmod(stat.S_IRWXU)
         told = {"sha256": _hash(temporary), "compiler": version}
     with whole_file(_note(path)) as temporary:
@@ -157,9 +160,9 @@ def _locked(path: Path, patience: float = LONGEST_BUILD) -> Iterator[None]:
         yield
 
 
-def _key(sources: Sequence[Path]) -> str:
+def _key(sources: Sequence[Path], defines: Sequence[str]) -> str:
     texts = [path.read_text(encoding="utf-8") for path in sources]
-    parts = (*texts, " ".join(FLAGS), platform.platform(), _processor())
+    parts = (*texts, " ".join([*FLAGS, *defines]), platform.platform(), _processor())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
