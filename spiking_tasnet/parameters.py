@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-SPEED_ONLY = ("data.num_workers", "ptl.cache_mib")  # settings that change no result
+# Settings that say where and how fast something is trained: a training goes on with others.
+SPEED_ONLY = ("data.num_workers", "ptl.cache_mib", "train.devices", "train.num_nodes", "train.strategy")
 
 
 class Difference(NamedTuple):

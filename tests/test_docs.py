@@ -117,6 +117,13 @@ def test_a_network_of_ones_own_is_converted_in_under_40_lines(quiet_lightning, c
     assert re.search(r"^0 +converted", printed, flags=re.MULTILINE) and "(Eq. 9)" in printed
 
 
+def test_a_run_tells_what_lies_between_two_parts(capfd):
+    _, names = run("docs/own_network.md", 1)
+    message = capfd.readouterr().out
+    assert message.startswith("layer 'second.0' is given a tensor though layers below it spike: something between")
+    assert "reads counts" in message and not convertible_layers(names["network"])
+
+
 def test_every_key_of_the_report_is_explained():
     from spiking_tasnet.separation.separate_file import FileReport
 

@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from spiking_tasnet.cli.options import add_data
+from spiking_tasnet.cli.options import add_data, add_part, read_part
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +47,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         "--mode", default="min", help="min: cut to the shorter talker (default); max: pad to the longer"
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
+    add_part(parser, "makes what is missing and writes the data folders")
 
 
 def read_spec(kind: type, args: argparse.Namespace) -> Any:
@@ -65,4 +66,4 @@ def run(args: argparse.Namespace) -> None:
     """Mix."""
     from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 
-    build_mixtures(read_spec(MerlSpec, args), args.jobs)
+    build_mixtures(read_spec(MerlSpec, args), args.jobs, read_part(args))

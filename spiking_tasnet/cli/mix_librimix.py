@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from spiking_tasnet.cli.mix import add_common_arguments, read_spec
+from spiking_tasnet.cli.options import read_part
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,4 +26,4 @@ def run(args: argparse.Namespace) -> None:
     """Mix."""
     from spiking_tasnet.separation.corpora.librimix import LibriMixSpec, build_librimix
 
-    build_librimix(read_spec(LibriMixSpec, args), args.jobs)
+    build_librimix(read_spec(LibriMixSpec, args), args.jobs, read_part(args))

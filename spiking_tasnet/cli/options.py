@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spiking_tasnet.part import Part
+
 
 def add_allow_pipes(parser: argparse.ArgumentParser) -> None:
     """Declare --allow-pipes."""
@@ -13,6 +15,21 @@ def add_allow_pipes(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run the commands in an scp (`sph2pipe x.wv1 |`), without a shell; only for data folders that you trust",
     )
+
+
+def add_part(parser: argparse.ArgumentParser, merge: str) -> None:
+    """Declare --part; `merge` says what the command does without it once all parts are done."""
+    parser.add_argument(
+        "--part",
+        metavar="K/N",
+        help=f"do every N-th mixture only, the K-th first: one part on each of N machines, with the same paths; the "
+        f"command without --part then {merge}",
+    )
+
+
+def read_part(args: argparse.Namespace) -> Part | None:
+    """The part that --part names; None for all."""
+    return None if args.part is None else Part.read(args.part)
 
 
 def add_data(parser: argparse.ArgumentParser, help_text: str) -> None:

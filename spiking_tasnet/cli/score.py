@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 
 from spiking_tasnet.cli.console import say, tell
-from spiking_tasnet.cli.options import add_allow_pipes, add_subset
+from spiking_tasnet.cli.options import add_allow_pipes, add_part, add_subset, read_part
+from spiking_tasnet.part import files_of_parts
 from spiking_tasnet.separation.scores.means import summarise
 from spiking_tasnet.separation.scores.metrics import METRICS
-from spiking_tasnet.separation.scores.rows import SCORES, count_failures, read_scores, write_scores
+from spiking_tasnet.separation.scores.rows import SCORES, ScoreRow, count_failures, read_scores, write_scores
 from spiking_tasnet.separation.scores.score_set import lost_mixtures, score_set
 
 FAILURES = {
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics", default=",".join(METRICS), help="comma-separated (default: %(default)s); si_sdr is always scored"
     )
     add_allow_pipes(parser)
+    add_part(parser, "writes the CSV of all rows")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +53,11 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {args.out}: a folder found, the CSV to write expected")
     metrics = [name.strip() for name in args.metrics.split(",") if name.strip()]
     est_dir, kept = None if args.est == "mixture" else args.est, args.out.with_name(f"{args.out.name}.rows")
-    rows = score_set(args.subset, est_dir, metrics, args.jobs, keep=kept, allow_pipes=args.allow_pipes)
+    part = read_part(args)
+    rows = score_set(args.subset, est_dir, metrics, args.jobs, keep=kept, allow_pipes=args.allow_pipes, part=part)
+    if part:
+        say(f"part {part}: {len(rows)} mixtures in {part.own_file(kept)}; without --part the command writes {args.out}")
+        return _tell_lost(rows)
     write_scores(args.out, rows)
     # Read back what was written: the means below are those the report will show.
     overall = summarise(read_scores(args.out))["overall"]
@@ -63,6 +69,15 @@ def run(args: argparse.Namespace) -> int:
         if count:
             level = " (-inf dB)" if name == "silent" else ""
             tell(f"warning: {FAILURES[name]} in {count} of {len(rows)} mixtures{level}; left out of the mean")
+    if code := _tell_lost(rows):
+        return code
+    for file in [kept, *files_of_parts(kept)]:
+        file.unlink(missing_ok=True)
+    return 0
+
+
+def _tell_lost(rows: list[ScoreRow]) -> int:
+    """Name the mixtures at which a process died; the exit code."""
     lost = lost_mixtures(rows)
     if lost:
         name, reason = next(iter(lost.items()))
@@ -70,6 +85,4 @@ def run(args: argparse.Namespace) -> int:
             f"spiking-tasnet score: error: {len(lost)} of {len(rows)} mixtures lost, the first {name}: {reason}; the "
             "same command scores only them again"
         )
-        return 1
-    kept.unlink(missing_ok=True)
-    return 0
+    return 1 if lost else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spiking_tasnet.cli.options import add_allow_pipes, add_subset
+from spiking_tasnet.cli.options import add_allow_pipes, add_part, add_subset, read_part
 from spiking_tasnet.memory import keep_few_convolutions
 
 
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cost", type=Path, help="JSON file to write: operations and energy per second of audio")
     add_allow_pipes(parser)
+    add_part(parser, "keeps what the parts separated and writes --cost")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -31,4 +32,4 @@ def run(args: argparse.Namespace) -> None:
     keep_few_convolutions()
     from spiking_tasnet.separation.separate_set import separate_set
 
-    separate_set(args.subset, args.model, args.out, args.cost, args.allow_pipes, ann=args.ann)
+    separate_set(args.subset, args.model, args.out, args.cost, args.allow_pipes, ann=args.ann, part=read_part(args))

@@ -23,3 +23,13 @@ def freeze(network: nn.Module, names: list[str]) -> None:
         module.eval()
         for parameter in module.parameters():
             parameter.requires_grad_(False)
+
+
+def hold(network: nn.Module, trainable: list[str] | None) -> None:
+    """Stop the gradients of all parameters but those of these names; None for no parameter."""
+    if trainable is None:
+        return
+    names = set(trainable)
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        if name not in names:
+            parameter.requires_grad_(False)

@@ -10,7 +10,7 @@ from typing import Any
 import cffi
 import numpy as np
 
-from spiking_tasnet.compiler import compiled
+from spiking_tasnet.compiler import advice, use_library
 from spiking_tasnet.snn.event_source import DEFINES
 from spiking_tasnet.snn.event_source import SOURCES as KERNEL_SOURCES
 
@@ -137,9 +137,8 @@ def _loaded() -> tuple[Any, Any]:
     skipped = ("#", 'extern "C"', "}\n")
     ffi.cdef("\n".join(line for line in lines if not line.startswith(skipped) and line != "}"))
     try:
-        return ffi, ffi.dlopen(str(compiled("separator", UNITS, (*UNITS, *HEADERS, *KERNEL_SOURCES), DEFINES)))
-    except subprocess.SubprocessError as error:
+        sources = (*UNITS, *HEADERS, *KERNEL_SOURCES)
+        return ffi, use_library("separator", UNITS, sources, lambda path: ffi.dlopen(str(path)), DEFINES)
+    except (OSError, subprocess.SubprocessError) as error:
         reason = " ".join(str(getattr(error, "stderr", None) or error).split())
-        raise OSError(
-            f"the C runtime cannot be built ({reason}); install a C compiler, or leave the backend out"
-        ) from None
+        raise OSError(f"the C runtime cannot be built ({reason}); {advice(error)}, or leave the backend out") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 
+from spiking_tasnet.processes import ProcessConfig
 from spiking_tasnet.ptl.config import PTLConfig
 
 MOST = {  # far above what anybody trains; more is a typing error
@@ -225,6 +226,7 @@ class Config:
         ann: schedule of the ANN's training.
         snn: schedule of the training inside the conversion.
         ptl: progressive tandem learning.
+        train: on how many processes each training runs.
         seed: of initialisation, segments and order.
     """
 
@@ -234,6 +236,7 @@ class Config:
     ann: TrainConfig = field(default_factory=TrainConfig)
     snn: TrainConfig = field(default_factory=TrainConfig)
     ptl: PTLConfig = field(default_factory=PTLConfig)
+    train: ProcessConfig = field(default_factory=ProcessConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:

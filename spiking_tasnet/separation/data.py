@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from spiking_tasnet.files import printable
+from spiking_tasnet.processes import part_of_batch
 from spiking_tasnet.separation.audio.files import audio_length
 from spiking_tasnet.separation.audio.pipes import Pipe
 from spiking_tasnet.separation.config import DataConfig, MixingConfig
@@ -227,7 +228,7 @@ class SeparationData(pl.LightningDataModule):
         sampler = EpochSampler(len(segments), n_keys, shuffle=segments.training, seed=self.seed)
         return Loader(
             segments,
-            batch_size=self.config.batch_size,
+            batch_size=part_of_batch(self.config.batch_size),
             sampler=sampler,
             num_workers=self.config.num_workers,
             drop_last=segments.training and len(sampler) >= self.config.batch_size,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spiking_tasnet.files import write_text
+from spiking_tasnet.part import Part, files_of_parts
 
 
 class Journal:
@@ -22,13 +23,18 @@ class Journal:
     Args:
         path: the file; made if it is not there.
         settings: that all entries depend on, as plain JSON data.
+        part: write beside `path`, in a file of the part; None for the whole, which takes in what the parts did.
 
     Attributes:
         entries: key -> what `add` was given, in this run or an earlier one.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any]):
-        self.path, self.entries = Path(path), _read(Path(path), settings)
+    def __init__(self, path: Path, settings: dict[str, Any], part: Part | None = None):
+        path = Path(path)
+        self.path, self.entries = part.own_file(path) if part else path, _read(path, settings)
+        self.parts = [] if part else files_of_parts(path)
+        for file in self.parts or [self.path]:
+            self.entries |= _read(file, settings)
         lines = [settings, *({"key": key, **entry} for key, entry in self.entries.items())]
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
         self._stream = open(self.path, "ab", buffering=0)
@@ -51,15 +57,20 @@ class Journal:
         """Close the file."""
         self._stream.close()
 
+    def forget_parts(self) -> None:
+        """Remove the files of the parts, whose entries are here now."""
+        for file in self.parts:
+            file.unlink(missing_ok=True)
+
 
 @contextmanager
-def journal(path: Path, settings: dict[str, Any]) -> Iterator[Journal]:
-    """Open a journal for a block.
+def journal(path: Path, settings: dict[str, Any], part: Part | None = None) -> Iterator[Journal]:
+    """Open a journal for a block; arguments as `Journal`.
 
     Raises:
         OSError: it cannot be written.
     """
-    opened = Journal(path, settings)
+    opened = Journal(path, settings, part)
     try:
         yield opened
     finally:

@@ -43,7 +43,9 @@ class SeparationModule(pl.LightningModule):
         """Loss of one batch."""
         mixture, sources = batch
         loss = self._training_loss(mixture, sources)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(mixture))
+        self.log(
+            "train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(mixture), sync_dist=True
+        )
         return loss
 
     def _training_loss(self, mixture: Tensor, sources: Tensor) -> Tensor:

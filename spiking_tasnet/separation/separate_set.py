@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from spiking_tasnet.files import write_json
+from spiking_tasnet.part import Part
 from spiking_tasnet.progress import Progress
 from spiking_tasnet.separation.audio.files import write_audio
 from spiking_tasnet.separation.audio.pipes import Pipe, read_source
@@ -36,12 +37,14 @@ def separate_set(
     allow_pipes: bool = False,
     *,
     ann: bool = False,
+    part: Part | None = None,
 ) -> None:
     """Separate every mixture of `data_dir` into `out/s1`, `out/s2`, ... as 32-bit float WAV of the same length.
 
     `out/done.jsonl` holds the model's fingerprint and a line for each finished mixture, with its costs. A mixture in it
     is not separated again if the model, its audio (path, size, time of change) and the sizes of its outputs are the
-    same. Costs are summed from these lines, so an interrupted run ends with the same sums.
+    same. Costs are summed from these lines, so an interrupted run ends with the same sums. A part has a file of its
+    own, `out/done.jsonl.K-of-N`, which a run of the whole takes in.
 
     Args:
         data_dir: a Kaldi data folder, e.g. `data/tt`; references are not needed.
@@ -50,6 +53,7 @@ def separate_set(
         cost_file: where to write operations and energy per second of audio (JSON).
         allow_pipes: run the commands of an scp.
         ann: of a packed file take the ANN.
+        part: separate these mixtures only, and sum no costs.
 
     Raises:
         FileNotFoundError, ValueError: a missing or foreign model or data folder; mixtures that cannot be read, named
@@ -60,11 +64,13 @@ def separate_set(
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     keep_synapses(network)
     utterances = read_data_dir(data_dir, allow_pipes, with_references=False)
+    utterances = part.of(utterances) if part else utterances
     problems: dict[str, str] = {}
-    for stale in out.glob("s*/.*.tmp.wav"):  # of a run that was killed
-        stale.unlink(missing_ok=True)
+    if not part:  # else another part may be writing there
+        for stale in out.glob("s*/.*.tmp.wav"):  # of a run that was killed
+            stale.unlink(missing_ok=True)
     settings = {"model": _digest(model)} | ({"ann": True} if ann else {})  # a packed file holds two networks
-    with journal(out / DONE, settings) as done:
+    with journal(out / DONE, settings, part) as done:
         due = [utterance for utterance in utterances if not _is_done(done, utterance, out, bool(cost_file))]
         if len(due) < len(utterances):
             logger.info("%d of %d mixtures are separated already", len(utterances) - len(due), len(utterances))
@@ -85,7 +91,8 @@ def separate_set(
             f"{len(problems)} of {len(utterances)} mixtures not separated, the first {next(iter(problems))}: "
             f"{next(iter(problems.values()))}; mend them and run this again, the others are kept"
         )
-    if cost_file:
+    done.forget_parts()
+    if cost_file and not part:
         _write_cost(cost_file, network, data_dir.name, [done.entries[utterance.id] for utterance in utterances])
 
 

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
 from spiking_tasnet.files import write_json
+from spiking_tasnet.processes import is_first
 from spiking_tasnet.ptl import ProgressiveTandemLearning, stage_column, write_stages
 from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
@@ -54,7 +55,7 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
     out, origin = exp_dir / "ann", {"data": _data_fingerprint(data)}
     if init:
         origin["model to start from"] = fingerprint(load_network(init, ann=True))
-    with claimed(out, config, _deciding("ann"), origin):
+    with claimed(out, config, _deciding("ann"), origin, first=is_first(config.train)):
         return _fit(config, config.ann, module, data, out, callbacks, stage_column())
 
 
@@ -112,7 +113,7 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path, ann: Path | None 
     teacher = load_network(source, ann=True).requires_grad_(False) if config.snn.distil else None
     module = SeparationModule(network, config.snn, teacher=teacher)
     ptl = ProgressiveTandemLearning(config.ptl, module.monitor, recorded="val_loss")
-    with claimed(out, config, _deciding("snn", "ptl"), origin):
+    with claimed(out, config, _deciding("snn", "ptl"), origin, first=is_first(config.train)):
         path = _fit(config, config.snn, module, data, out, [ptl], ptl.history_column)
         if not ptl.finished:
             path.unlink()
@@ -168,6 +169,7 @@ def _fit(
         max_epochs=schedule.max_epochs,
         clip_norm=schedule.clip_norm,
         precision=schedule.precision,
+        processes=config.train,
     )
     facts = run_facts(config.seed).as_dict() | dataclasses.asdict(training)
     facts |= {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ from spiking_tasnet.snn.operators import check_batched
 from spiking_tasnet.snn.rehearsal import rehearsed
 from spiking_tasnet.snn.settings import ConversionSettings
 from spiking_tasnet.snn.spikes import Spikes
-from spiking_tasnet.snn.threshold import activation_percentile
+from spiking_tasnet.snn.threshold import OrderStatistic, activation_percentile, check_activations
 from spiking_tasnet.snn.undo import restored_on_failure
 
 __all__ = ["convert", "convert_layer", "evaluating", "measure_activations"]
@@ -65,12 +66,22 @@ def measure_activations(network: nn.Module, layer: ConvertibleLayer, run: Run) -
     return torch.cat(collected), spiking_input[0]
 
 
+class MeasuredLayer(NamedTuple):
+    """What an analog layer did while its network ran.
+
+    Attributes:
+        activations: (items, chan, ...) of all its calls, on the CPU.
+        amplitude: theta of the spikes that it was given first; None where that was a tensor.
+        given_spikes: whether it was given `Spikes`.
+    """
+
+    activations: Tensor
+    amplitude: Tensor | None
+    given_spikes: bool
+
+
 def convert_layer(
-    network: nn.Module,
-    name: str,
-    run: Run,
-    settings: ConversionSettings,
-    reduce_over_ranks: Callable[[Tensor], Tensor] = lambda act_max: act_max,
+    network: nn.Module, name: str, run: Run, settings: ConversionSettings, order_statistic: OrderStatistic | None = None
 ) -> Tensor | None:
     """Measure the threshold of one analog layer on the network as it is now, and convert the layer.
 
@@ -82,7 +93,7 @@ def convert_layer(
         name: of the layer, as in `convertible_layers`.
         run: runs the network on training batches.
         settings: how it is to spike.
-        reduce_over_ranks: makes one a_u of those that several processes measured.
+        order_statistic: takes the percentile; None for that of this process alone.
 
     Returns:
         a_u, (1,) or (out,); None for a readout.
@@ -92,17 +103,12 @@ def convert_layer(
             its num_steps are not those of the others, its parameters are also another module's, or its integers do not
             fit in 32 bits. The network is as it was then.
     """
-    return _convert_layer(network, name, run, settings, reduce_over_ranks)[0]
+    measured = measure_layer(network, name, run, settings)
+    return convert_measured(network, name, measured, settings, order_statistic)[0]
 
 
-def _convert_layer(
-    network: nn.Module,
-    name: str,
-    run: Run,
-    settings: ConversionSettings,
-    reduce_over_ranks: Callable[[Tensor], Tensor] = lambda act_max: act_max,
-) -> tuple[Tensor | None, dict[str, str]]:
-    """`convert_layer`, and what computed the layer's weights."""
+def measure_layer(network: nn.Module, name: str, run: Run, settings: ConversionSettings) -> MeasuredLayer:
+    """The first half of `convert_layer`: check the layer and run the network. Nothing is written."""
     check_own_parameters(network)
     layers = convertible_layers(network)
     layer = layers[name]
@@ -129,17 +135,51 @@ def _convert_layer(
         with evaluating(network), rehearsed(network) as rehearsal:
             run()
         rehearsal.check()
-    act_max = None
     if not layer.readout:
-        act_max = reduce_over_ranks(_act_max(name, activations, settings)).to(layer.threshold.device)
+        with _named(name):
+            check_activations(activations)
+    return MeasuredLayer(activations, amplitudes[0] if amplitudes else None, given_spikes)
+
+
+def convert_measured(
+    network: nn.Module,
+    name: str,
+    measured: MeasuredLayer,
+    settings: ConversionSettings,
+    order_statistic: OrderStatistic | None = None,
+) -> tuple[Tensor | None, dict[str, str]]:
+    """The second half of `convert_layer`: take the percentile and convert.
+
+    Args:
+        network: that was measured, or the one that this is a copy of.
+        name: of the layer.
+        measured: of `measure_layer`.
+        settings: how it is to spike.
+        order_statistic: as in `convert_layer`.
+
+    Returns:
+        a_u, and what computed the layer's weights (see `make_plain`).
+    """
+    layer, act_max = convertible_layers(network)[name], None
+    if not layer.readout:
+        act_max = _act_max(name, measured.activations, settings, order_statistic).to(layer.threshold.device)
     with restored_on_failure([layer]):
-        computed = _convert(name, layer, act_max, settings, first=not given_spikes)
-        if layer.role == "spiking" and settings.constraints.weight_bits:
+        computed = _convert(name, layer, act_max, settings, first=not measured.given_spikes)
+        if layer.role == "spiking" and settings.constraints.weight_bits and measured.amplitude is not None:
             try:  # its integers have to fit
-                layer.neurons(layer.branch(input_amplitude=amplitudes[0]), amplitudes[0])
+                layer.neurons(layer.branch(input_amplitude=measured.amplitude), measured.amplitude)
             except NumberError as error:
                 raise ValueError(f"layer {name!r}: {error}") from None
     return act_max, computed
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Name the layer in what the block refuses."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"layer {name!r}: {error}") from None
 
 
 def _check_analog(name: str, layer: ConvertibleLayer) -> None:
@@ -147,11 +187,11 @@ def _check_analog(name: str, layer: ConvertibleLayer) -> None:
         raise ValueError(f"layer {name!r} is {layer.role} already: convert a network of analog layers, or a copy of it")
 
 
-def _act_max(name: str, activations: Tensor, settings: ConversionSettings) -> Tensor:
-    try:
-        act_max = activation_percentile(activations, settings.percentile, settings.channel_wise)
-    except ValueError as error:
-        raise ValueError(f"layer {name!r}: {error}") from None
+def _act_max(
+    name: str, activations: Tensor, settings: ConversionSettings, statistic: OrderStatistic | None = None
+) -> Tensor:
+    with _named(name):
+        act_max = activation_percentile(activations, settings.percentile, settings.channel_wise, statistic)
     if not bool((act_max > 0).all()):
         raise ValueError(
             f"layer {name!r} is dead: the {settings.percentile:g}th percentile of {activations.numel()} measured "
@@ -181,7 +221,12 @@ def _baked(name: str, tensor: str, what: str) -> LayerReport:
 
 
 def convert(
-    network: nn.Module, run: Run, settings: ConversionSettings | None = None, **changes: Any
+    network: nn.Module,
+    run: Run,
+    settings: ConversionSettings | None = None,
+    *,
+    order_statistic: OrderStatistic | None = None,
+    **changes: Any,
 ) -> list[LayerReport]:
     """Convert every convertible layer in execution order, without training (primitive conversion).
 
@@ -192,6 +237,7 @@ def convert(
         network: composed of `ConvertibleLayer` (see `make_convertible` for plain torch networks).
         run: runs the network on some training batches, e.g. ``lambda: network(batch)``.
         settings: how the layers are to spike; `ConversionSettings()` if None.
+        order_statistic: takes the percentiles; None for those of this process alone.
         **changes: fields of `ConversionSettings` to change, e.g. ``num_steps=16``.
 
     Returns:
@@ -220,12 +266,13 @@ def convert(
     with restored_on_failure(layers.values()):
         if settings.method == "tandem":
             for name in names:
-                ranges[name], computed[name] = _convert_layer(network, name, run, settings)
+                layer = measure_layer(network, name, run, settings)
+                ranges[name], computed[name] = convert_measured(network, name, layer, settings, order_statistic)
         else:
             for name in names:
                 if not layers[name].readout:
                     measured, _ = measure_activations(network, layers[name], run)
-                    ranges[name] = _act_max(name, measured, settings).to(layers[name].threshold.device)
+                    ranges[name] = _act_max(name, measured, settings, order_statistic).to(layers[name].threshold.device)
             for name in names:
                 computed[name] = _convert(name, layers[name], ranges[name], settings, first=name == names[0])
     reports = _reports(network, order, ranges, computed)

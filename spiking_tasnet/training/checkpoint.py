@@ -50,12 +50,18 @@ class EpochCheckpoint(pl.Callback):
             return
         self._epoch, self._saving = trainer.current_epoch, True
         try:
-            with whole_file(self.path, durable=True) as temporary:
-                trainer.save_checkpoint(temporary, weights_only=False)
-                if self.path.exists():
-                    os.replace(self.path, previous_checkpoint(self.path))
+            if trainer.is_global_zero:
+                self._write(trainer)
+            else:  # takes part, and writes nothing
+                trainer.save_checkpoint(self.path, weights_only=False)
         finally:
             self._saving = False
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        with whole_file(self.path, durable=True) as temporary:
+            trainer.save_checkpoint(temporary, weights_only=False)
+            if self.path.exists():
+                os.replace(self.path, previous_checkpoint(self.path))
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -79,13 +85,14 @@ def previous_checkpoint(path: Path) -> Path:
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
-def find_checkpoint(path: str | Path) -> Path | None:
+def find_checkpoint(path: str | Path, *, mend: bool = True) -> Path | None:
     """Find the checkpoint to continue from: the newest that is whole. A damaged one is replaced by the one before it.
 
     A run that continues from the epoch before only repeats that epoch, and ends the same.
 
     Args:
         path: of `EpochCheckpoint`.
+        mend: replace a damaged file; False only looks, as every process but the first does.
 
     Returns:
         `path`; if it is damaged (with a warning) or missing, the checkpoint of the epoch before; None if there is none.
@@ -102,7 +109,7 @@ def find_checkpoint(path: str | Path) -> Path | None:
         except ValueError as error:
             faults.append(str(error))
             continue
-        if faults:
+        if faults and mend:
             logger.warning("%s; going on from the epoch before", faults[0])
             os.replace(place, path)  # the next epoch keeps this one beside it, not the damaged one
             return path

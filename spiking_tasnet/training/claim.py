@@ -24,7 +24,12 @@ LEFT = ("model.pt", "last.ckpt", previous_checkpoint(Path("last.ckpt")).name)
 
 @contextmanager
 def claimed(
-    out: Path, config: Config, deciding: Callable[[Config], dict[str, Any]], origin: dict[str, str]
+    out: Path,
+    config: Config,
+    deciding: Callable[[Config], dict[str, Any]],
+    origin: dict[str, str],
+    *,
+    first: bool = True,
 ) -> Iterator[None]:
     """Hold the folder of a training: refuse the files of another training, continue those of the same one.
 
@@ -33,11 +38,15 @@ def claimed(
         config: of the training.
         deciding: the part of a configuration that decides the result of this training, as nested dictionaries.
         origin: fingerprints of what the training starts from besides: of the data, of an ANN.
+        first: whether this is the first process of the training; the others leave the folder to it.
 
     Raises:
         ValueError: another process trains there, or the files there came from other settings or other data.
         OSError: the folder cannot be written.
     """
+    if not first:
+        yield
+        return
     with held(out, "wait for it, or give another --exp", who="training"):
         remove_leftovers(out)
         if any((out / name).exists() for name in LEFT):

@@ -65,6 +65,8 @@ class History(pl.Callback):
             "seconds": round(time.monotonic() - self._began, 2),
         }
         self.rows.append(row)
+        if not trainer.is_global_zero:
+            return
         write_history(self.path, self.rows)
         notes = [f" ({column.label} {row[column.name]})" for column in self.columns if row[column.name]]
         logger.info(

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch.distributed
 from torch.utils.data import Sampler
+
+from spiking_tasnet.processes import share
 
 
 class EpochSampler(Sampler):
     """Keys (epoch, index), shuffled by seed and epoch; Lightning sets the epoch.
+
+    Several processes take keys in turn, so that their batches together are those of one process. Up to one key less
+    than there are processes is left out at the end, so that all have as many.
 
     Args:
         n_items: items in the data set.
@@ -27,18 +31,13 @@ class EpochSampler(Sampler):
         """Choose the epoch."""
         self.epoch = epoch
 
-    def _share(self) -> tuple[int, int]:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            return torch.distributed.get_rank(), torch.distributed.get_world_size()
-        return 0, 1
-
     def __len__(self) -> int:
         """Keys of this process."""
-        return self.n_keys // self._share()[1]
+        return self.n_keys // share()[1]
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """The keys of this process."""
-        rank, world = self._share()
+        rank, world = share()
         if not self.shuffle:
             order = np.arange(self.n_items)
         else:

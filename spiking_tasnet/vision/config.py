@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from spiking_tasnet.processes import ProcessConfig
 from spiking_tasnet.ptl.config import PTLConfig
 from spiking_tasnet.snn.settings import MAX_STEPS
 
@@ -155,6 +156,7 @@ class Config:
         end_to_end: schedule of tandem and surrogate learning.
         ptl: progressive tandem learning.
         baselines: the methods that PTL is compared with.
+        train: on how many processes each training runs.
         seed: seed of initialisation, order and augmentation.
     """
 
@@ -167,6 +169,7 @@ class Config:
     end_to_end: TrainConfig = field(default_factory=TrainConfig)
     ptl: PTLConfig = field(default_factory=lambda: PTLConfig(num_steps=16, patience=6))
     baselines: BaselineConfig = field(default_factory=BaselineConfig)
+    train: ProcessConfig = field(default_factory=ProcessConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:

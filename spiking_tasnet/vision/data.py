@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from spiking_tasnet.processes import part_of_batch
 from spiking_tasnet.training.loaders import Loader
 from spiking_tasnet.training.sampler import EpochSampler
 from spiking_tasnet.vision.config import DataConfig
@@ -148,7 +149,7 @@ class VisionData(pl.LightningDataModule):
         sampler = EpochSampler(len(dataset), shuffle=training, seed=self.seed)
         return Loader(
             dataset,
-            batch_size=self.config.batch_size,
+            batch_size=part_of_batch(self.config.batch_size),
             sampler=sampler,
             num_workers=self.config.num_workers,
             collate_fn=_unchanged if isinstance(images, ArrayImages) else None,

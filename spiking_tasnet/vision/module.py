@@ -37,7 +37,7 @@ class VisionModule(pl.LightningModule):
         images, labels = batch
         output = self(images)
         loss = F.mse_loss(output, images) if self.reconstruct else F.cross_entropy(output, labels)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:

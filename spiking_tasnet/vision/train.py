@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from spiking_tasnet.files import write_json
+from spiking_tasnet.processes import is_first
 from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning, stage_column, write_stages
 from spiking_tasnet.snn import Constraints, convert
 from spiking_tasnet.snn.words import MAX_PACKED_STEPS
@@ -65,7 +66,7 @@ def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: 
         origin["ANN"] = fingerprint(network)
     else:
         network = build_network(**arguments)
-    with claimed(out, config, partial(deciding, method), origin):
+    with claimed(out, config, partial(deciding, method), origin, first=is_first(config.train)):
         facts = run_facts(config.seed).as_dict() | {"train_images": len(data.train_index), "method": method}
         if METHODS[method].trains:
             facts |= dataclasses.asdict(_train(method, config, network, data, out))
@@ -123,6 +124,7 @@ def _train(method: str, config: Config, network: nn.Module, data: VisionData, ou
         describe=module.describe,
         max_epochs=schedule.max_epochs,
         precision=schedule.precision,
+        processes=config.train,
     )
     if method == "ptl":
         if not ptl.finished:

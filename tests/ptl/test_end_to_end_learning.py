@@ -8,7 +8,7 @@ from torch import nn
 
 from spiking_tasnet.ptl import EndToEnd
 from spiking_tasnet.ptl.end_to_end import calibrate_norms
-from spiking_tasnet.ptl.steps import validate
+from spiking_tasnet.ptl.validation import validate
 from spiking_tasnet.snn import ConversionSettings, ConvertibleLayer, Spikes, convertible_layers
 from spiking_tasnet.training import BestState, EpochCheckpoint
 

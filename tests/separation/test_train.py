@@ -82,6 +82,30 @@ def test_the_separator_goes_through_every_stage(exp):
     assert [stage["threshold"] * 16 for stage in stages] == pytest.approx([stage["act_max"] for stage in stages])
 
 
+def test_two_processes_measure_what_one_does_and_leave_the_same_files(exp, data_dir, tmp_path):
+    shutil.copytree(exp / "ann", tmp_path / "exp/ann")
+    words = arguments(data_dir, tmp_path / "exp", "--set", "train.devices=2", "--set", "snn.max_epochs=3")
+    words += ["--set", "ptl.max_epochs_per_stage=1"]
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "spiking_tasnet", "convert", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(tmp_path / "exp/snn/model.pt")]
+    assert done.stderr.count("PTL stage 1 of 3") == 1
+    one, two = (json.loads((folder / "snn/stages.json").read_text())[0] for folder in (exp, tmp_path / "exp"))
+    for key in ("threshold", "val_loss_before", "val_loss_converted"):
+        assert two[key] == pytest.approx(one[key], rel=1e-4), key
+    assert load_model(tmp_path / "exp/snn/model.pt").is_spiking
+    files = [sorted(path.name for path in (folder / "snn").iterdir()) for folder in (exp, tmp_path / "exp")]
+    assert files[0] == files[1]
+
+
 def test_separate_set(exp, data_dir, tmp_path):
     out, cost_file = tmp_path / "out", tmp_path / "cost.json"
     command = ["separate-set", "--data", str(data_dir / "tt"), "--model", str(exp / "snn"), "--out", str(out)]

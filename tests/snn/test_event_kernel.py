@@ -298,6 +298,7 @@ def test_without_a_compiler_the_reference_runs_and_one_line_says_so(tmp_path, co
         "print([kernels.choose(o, s, 4, o.weight) for _ in range(2)])"
     )
     environment = os.environ | {"CC": compiler, "XDG_CACHE_HOME": str(tmp_path), "PATH": str(tmp_path)}
+    environment["TMPDIR"] = str(tmp_path)
     if compiler == "false":
         environment["PATH"] = os.environ["PATH"]
     environment.pop("SPIKING_TASNET_KERNEL", None)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spiking_tasnet.part import Part
 from spiking_tasnet.separation.audio.files import read_audio, read_mono, write_audio
 from spiking_tasnet.separation.corpora.genders import report_unknown, talker_genders
 from spiking_tasnet.separation.corpora.kaldi import Utterance
@@ -62,15 +63,20 @@ class LibriMixSpec:
         return {"tr": self.train_set, "cv": "dev", "tt": "test"}
 
 
-def build_librimix(spec: LibriMixSpec, jobs: int | None = None) -> None:
+def build_librimix(spec: LibriMixSpec, jobs: int | None = None, part: Part | None = None) -> None:
     """Make the mixtures of the three subsets and their Kaldi folders. What is there already is not made again.
+
+    Args:
+        spec: corpus, metadata and what to make.
+        jobs: processes; None for one per core.
+        part: make only these mixtures, and write no Kaldi folder.
 
     Raises:
         FileNotFoundError: corpus, metadata or a listed file is missing; the message counts and names them.
         ValueError: bad audio or metadata, naming it; mixtures of other settings are already there.
         OSError: the disk is too full.
     """
-    build(plan_librimix(spec), jobs)
+    build(plan_librimix(spec), jobs, part)
 
 
 def plan_librimix(spec: LibriMixSpec) -> Plan:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spiking_tasnet.part import Part
 from spiking_tasnet.separation.audio.files import read_mono, write_audio
 from spiking_tasnet.separation.corpora.active_level import active_level
 from spiking_tasnet.separation.corpora.census import readable_seconds, report_corpus, report_list
@@ -60,15 +61,20 @@ class Levelled:
     levels: tuple[float, ...] | None
 
 
-def build_mixtures(spec: MerlSpec, jobs: int | None = None) -> None:
+def build_mixtures(spec: MerlSpec, jobs: int | None = None, part: Part | None = None) -> None:
     """Mix every line of the three lists and write the Kaldi folders. What is there already is not made again.
+
+    Args:
+        spec: corpus, lists and what to make.
+        jobs: processes; None for one per core.
+        part: mix only these lines, and write no Kaldi folder.
 
     Raises:
         FileNotFoundError: corpus, list or a listed file is missing; the message counts and names them.
         ValueError: bad audio or a bad list, naming it; mixtures of other settings are already there.
         OSError: the disk is too full.
     """
-    build(plan_mixtures(spec), jobs)
+    build(plan_mixtures(spec), jobs, part)
 
 
 def plan_mixtures(spec: MerlSpec) -> Plan:

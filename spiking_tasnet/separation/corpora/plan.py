@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ from typing import Any
 from spiking_tasnet.files import read_json, remove_leftovers, write_json
 from spiking_tasnet.lock import held
 from spiking_tasnet.parameters import differing
+from spiking_tasnet.part import Part, files_of_parts
 from spiking_tasnet.separation.corpora.census import readable_seconds
 from spiking_tasnet.separation.corpora.kaldi import Utterance, write_data_dir
 from spiking_tasnet.separation.corpora.unmixed import Unmixed, attempt, refuse
 from spiking_tasnet.separation.parallel import available_cores, parallel_map
 
 logger = logging.getLogger(__name__)
+NOT_MADE = "not_made.txt"  # in the audio's folder: lines that cannot be mixed
 SPARE_BYTES = 100e6  # left free on the disk
 HEADER_BYTES = 44  # of a WAV file
 FILE_OVERHEAD = HEADER_BYTES + 4096  # bytes that a file takes besides its samples: header, half a block, folder entry
@@ -103,31 +105,47 @@ class Plan:
         return sum(files * (2 * seconds * self.sample_rate + FILE_OVERHEAD) for files, seconds in each)
 
 
-def build(plan: Plan, jobs: int | None = None) -> None:
+def build(plan: Plan, jobs: int | None = None, part: Part | None = None) -> None:
     """Make every mixture that is not there already, then the Kaldi folders.
 
     Mixtures whose audio cannot be used do not keep the others from being made; then no Kaldi folder is written.
+
+    Args:
+        plan: what to make.
+        jobs: processes; None for one per core.
+        part: make these mixtures only and write no Kaldi folder; several parts may be at work in one data folder.
 
     Raises:
         ValueError: bad audio, by name and line; mixtures of other settings, or another run, are already there.
         OSError: the disk is too full.
     """
+    report = plan.audio_dir / NOT_MADE
+    if part:
+        plan.audio_dir.mkdir(parents=True, exist_ok=True)
+        _check_settings(plan, alone=False)
+        chosen = replace(plan, subsets={subset: part.of(tasks) for subset, tasks in plan.subsets.items()})
+        refuse(*_make_all(chosen, jobs, alone=False), part.own_file(report))
+        logger.info("part %s is made; the same command without --part writes the data folders", part)
+        return
     with held(plan.audio_dir, "wait for it, or give another data folder"):
         _check_settings(plan)
-        refuse(*_make_all(plan, jobs), plan.audio_dir / "not_made.txt")
+        refuse(*_make_all(plan, jobs), report)
+        for file in files_of_parts(report):
+            file.unlink(missing_ok=True)
         for subset, tasks in plan.subsets.items():
             write_data_dir(plan.data_dir / subset, [task.utterance for task in tasks])
 
 
-def _make_all(plan: Plan, jobs: int | None) -> tuple[list[Unmixed], int]:
+def _make_all(plan: Plan, jobs: int | None, *, alone: bool = True) -> tuple[list[Unmixed], int]:
     """Make what is not there; return the mixtures that could not be made, and how many were due."""
     due = {subset: [task for task in tasks if not task.is_done] for subset, tasks in plan.subsets.items()}
     _announce(plan, [task for tasks in due.values() for task in tasks], jobs)
     make = partial(attempt, partial(plan.make, plan.sample_rate, plan.mode))
     unmixed: list[Unmixed] = []
     for subset, tasks in plan.subsets.items():
-        for folder in {path.parent for task in tasks for path in task.outputs} | {plan.data_dir / subset}:
-            remove_leftovers(folder)
+        if alone:  # else another part may be writing there
+            for folder in {path.parent for task in tasks for path in task.outputs} | {plan.data_dir / subset}:
+                remove_leftovers(folder)
         # By sources: neighbours share the first one, which is then read once.
         ordered = sorted(due[subset], key=lambda task: task.files)
         done = parallel_map(make, ordered, jobs, desc=f"mix {subset}", unit="mixture")
@@ -147,7 +165,7 @@ def is_whole(path: Path) -> bool:
     return is_wav and size > HEADER_BYTES and int.from_bytes(header[4:8], "little") + 8 == size
 
 
-def _check_settings(plan: Plan) -> None:
+def _check_settings(plan: Plan, *, alone: bool = True) -> None:
     """Keep mixtures of different settings apart: their names are the same."""
     path, settings = plan.audio_dir / "mixed_from.json", plan.settings
     found = read_json(path) if path.exists() else settings
@@ -157,7 +175,8 @@ def _check_settings(plan: Plan) -> None:
             f"{plan.audio_dir}: mixtures of {key} {there} found, {here} expected; "
             "remove that folder or give another data folder"
         )
-    remove_leftovers(plan.audio_dir)
+    if alone:
+        remove_leftovers(plan.audio_dir)
     write_json(path, settings)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from spiking_tasnet import __version__
+from spiking_tasnet.part import Part
 from spiking_tasnet.separation.audio.pipes import Pipe, read_source
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
 from spiking_tasnet.separation.journal import Journal, fingerprint, journal
@@ -80,6 +81,7 @@ def score_set(
     *,
     keep: str | os.PathLike | None = None,
     allow_pipes: bool = False,
+    part: Part | None = None,
 ) -> list[ScoreRow]:
     """Score every mixture of a data folder, in its order.
 
@@ -94,6 +96,8 @@ def score_set(
         keep: a file that keeps the rows as they are made. A later call takes from it the rows of the same metrics whose
             audio files are the same (path, size, time of change), and makes only the others.
         allow_pipes: run the commands of an scp.
+        part: score these mixtures only, and keep their rows in a file of their own, `keep.K-of-N`. A call without it
+            takes in the rows of all parts.
 
     Raises:
         FileNotFoundError: estimates are missing; the message counts them.
@@ -101,13 +105,15 @@ def score_set(
     """
     check_metrics(metrics)
     utterances = read_data_dir(data_dir, allow_pipes)
+    if part and not (utterances := part.of(utterances)):
+        return []
     estimates = None if est_dir is None else Estimates(est_dir, utterances, allow_pipes).paths
     items: list[Item] = [
         (utterance, None if estimates is None else estimates[utterance.id]) for utterance in utterances
     ]
     _check_rate(utterances[0], metrics)
     settings = {"metrics": columns(metrics), "version": __version__}
-    with nullcontext() if keep is None else journal(Path(keep), settings) as kept:
+    with nullcontext() if keep is None else journal(Path(keep), settings, part) as kept:
         rows = _score_items(items, metrics, jobs, kept)
     problems = {row.utt: row.problem for row in rows if row.problem}
     if len(problems) == len(rows):
