@@ -92,7 +92,7 @@ def test_two_processes_measure_what_one_does_and_leave_the_same_files(exp, data_
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stderr
