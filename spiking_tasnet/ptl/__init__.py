@@ -7,7 +7,14 @@ schedule    patience, the record of a stage, stages.json
 stage_rate  the learning rate inside a stage
 spike_penalty  a price on spikes
 activity    a price on activations, before the conversion
-steps       a module's own steps outside Lightning's loops
+validation  Lightning's own validation, between two epochs
+batches     training batches for a measurement, from a loader of its own
+copies      a copy of the module to measure on
+ranks       what several processes find out together
+rewrap      DDP and optimisers, made anew for a stage
+refusals    what cannot be converted stage by stage
+followers   averages of the weights inside the module
+checkpoints  Lightning's best checkpoint, stage by stage
 freeze      what lies below a layer
 frozen_cache  what frozen layers fire, simulated once per stage
 config      settings

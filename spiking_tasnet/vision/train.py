@@ -46,11 +46,14 @@ def run_method(method: str, config: Config, data_dir: Path, exp_dir: Path, ann: 
 
     Raises:
         FileNotFoundError: stage 0 did not run, or the method needs an ANN and there is none.
+        SystemExit: with code 0 in a process that is not the first, when that is done.
         ValueError: the method is unknown; the ANN is not of the configured size; the epochs did not suffice for all
             stages; another process trains in `exp_dir/<method>`, or one has trained there with other settings.
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r} found, one of {', '.join(METHODS)} expected")
+    if not METHODS[method].trains and not is_first(config.train):
+        raise SystemExit(0)  # what is not trained takes one process
     pl.seed_everything(config.seed, verbose=False)
     data = VisionData(data_dir, config.data, config.seed)
     out = exp_dir / method

@@ -49,9 +49,19 @@ def test_two_processes_give_the_run_of_one(folder):
         ]
         for key in ("act_max", "threshold", "val_loss_before", "val_loss_converted", "val_loss_best"):
             assert theirs[key] == pytest.approx(mine[key], rel=1e-5), key
+    assert_one_state(one, first, second)
+
+
+def assert_one_state(one, first, second):
     for key, value in one["state"].items():
         assert torch.equal(first["state"][key], second["state"][key]), key
         torch.testing.assert_close(first["state"][key], value, rtol=1e-4, atol=1e-5)
+
+
+def test_all_layers_at_once_on_two_processes_too(folder):
+    one, first, second = (left(folder, name) for name in ("alone.0", "both.0", "both.1"))
+    assert one["state"]["network.2.threshold"].min() > 0
+    assert_one_state(one, first, second)
 
 
 def test_processes_whose_losses_disagree_end_their_stages_together(folder):

@@ -48,3 +48,15 @@ def test_a_frozen_layer_above_the_stage_is_not_released_when_a_stage_ends(tmp_pa
     assert {"network.4.weight", "network.4.bias"} <= trained.names[-1]
     for key, value in module.network[3].norm.named_parameters():
         assert torch.equal(value, norm[key]), key
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_computed_weight_becomes_a_parameter_that_is_trained_unless_it_was_frozen(frozen):
+    torch.manual_seed(0)
+    module, ptl, trained = Filtered(mlp()), ProgressiveTandemLearning(CONFIG), Trained()
+    torch.nn.utils.parametrizations.weight_norm(module.network[1].operator)
+    module.network[1].operator.requires_grad_(not frozen)
+    fit(module, (4,), [ptl, trained])
+    assert ptl.finished and "weight" in dict(module.network[1].operator.named_parameters())
+    assert ("network.1.operator.weight" in trained.names[0]) == (not frozen)
+    assert "network.1.operator.weight" not in trained.names[-1]  # below the last stage

@@ -17,8 +17,8 @@ from torch import nn
 from torch.multiprocessing import ProcessRaisedException
 from torch.utils.data import DataLoader, TensorDataset
 
-from spiking_tasnet.ptl import ProgressiveTandemLearning, PTLConfig
-from spiking_tasnet.snn import ConvertibleLayer
+from spiking_tasnet.ptl import EndToEnd, ProgressiveTandemLearning, PTLConfig
+from spiking_tasnet.snn import ConversionSettings, ConvertibleLayer
 from spiking_tasnet.training.sampler import EpochSampler
 
 ITEMS, BATCH = 96, 24
@@ -99,10 +99,19 @@ class Told(ProgressiveTandemLearning):
 
 def run(case, folder, module, processes=2, **settings):
     ptl = Told(PTLConfig(num_steps=8, max_epochs_per_stage=4, **settings))
+    fit([ptl, Leave(ptl, case, folder)], module, processes, max_epochs=20)
+
+
+def run_end_to_end(case, folder, processes=2):
+    method = EndToEnd(ConversionSettings(num_steps=8, percentile=99))
+    fit([method, Leave(ProgressiveTandemLearning(), case, folder)], Module(), processes, max_epochs=2)
+
+
+def fit(callbacks, module, processes, max_epochs):
     strategy = DDPStrategy(start_method="fork", process_group_backend="gloo", timeout=timedelta(seconds=30))
     trainer = pl.Trainer(
-        max_epochs=20,
-        callbacks=[ptl, Leave(ptl, case, folder)],
+        max_epochs=max_epochs,
+        callbacks=callbacks,
         accelerator="cpu",
         devices=processes,
         strategy=strategy if processes > 1 else "auto",
@@ -120,11 +129,13 @@ def run(case, folder, module, processes=2, **settings):
 
 def main(folder):
     run("two", folder, Module(), patience=2, joint_epochs=2)
+    run_end_to_end("both", folder)
     run("disagree", folder, Disagreeing(), patience=2)
     with contextlib.suppress(ProcessRaisedException):
         run("fail", folder, FailsInOne(), patience=2)
     # In this process, so after all that are forked: autograd does not survive a fork.
     run("one", folder, Module(), processes=1, patience=2, joint_epochs=2)
+    run_end_to_end("alone", folder, processes=1)
 
 
 if __name__ == "__main__":

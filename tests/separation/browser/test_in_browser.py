@@ -277,3 +277,10 @@ def test_a_damaged_model_is_told(browser, page, tmp_path):  # noqa: F811
     browser.open(tmp_path / "damaged.html")
     browser.wait("document.documentElement.dataset.state === 'failed'")
     assert "its checksum is wrong" in text(browser, "#trouble")
+
+
+def test_a_recording_that_is_too_long_is_refused(opened, tmp_path):
+    soundfile.write(tmp_path / "hour.wav", np.zeros(8000 * 601, np.int16), 8000)
+    opened.keys("#file", str(tmp_path / "hour.wav"))
+    assert finished(opened) == "failed"
+    assert text(opened, "#trouble").startswith("hour.wav: it is longer than 10 minutes; cut it, or use")

@@ -2,7 +2,6 @@
 
 const $ = id => document.getElementById(id);
 const settings = JSON.parse($("settings").textContent);
-const MOST_SECONDS = 1200;
 const state = name => { document.documentElement.dataset.state = name; };
 let worker, facts, job, playing, recording, addresses = [];
 
@@ -36,14 +35,13 @@ function start() {
 
 // What the worker makes of a sound.
 function separate({channels, rate}) {
-  const copies = channels.map(channel => channel.slice());
   return new Promise((resolve, reject) => {
     job = data => {
       if (data.type === "progress") showProgress(data);
       else if (data.type === "done") resolve(data);
       else reject(new Error(data.message));
     };
-    worker.postMessage({type: "separate", channels: copies, rate}, copies.map(copy => copy.buffer));
+    worker.postMessage({type: "separate", channels, rate}, channels.map(channel => channel.buffer));
   });
 }
 
@@ -59,8 +57,8 @@ async function take(blob, name) {
   say(`Separating ${name}.`);
   try {
     const sound = await decode(blob);
-    if (sound.channels[0].length > MOST_SECONDS * sound.rate)
-      throw new Error(`it is longer than ${MOST_SECONDS / 60} minutes; cut it, or use the command spiking-tasnet separate`);
+    if (sound.channels[0].length > 60 * settings.mostMinutes * sound.rate)
+      throw new Error(`it is longer than ${settings.mostMinutes} minutes; cut it, or use the command spiking-tasnet separate`);
     show(await separate(sound), name);
     state("done");
   } catch (error) {
@@ -268,7 +266,7 @@ $("record").onclick = async () => {
     const began = performance.now(), clock = () => {
       const seconds = Math.floor((performance.now() - began) / 1000);
       button.textContent = `Stop, ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-      if (seconds >= MOST_SECONDS && recording) recording.stop();
+      if (seconds >= 60 * settings.mostMinutes - 5 && recording) recording.stop();
     };
     const timer = setInterval(clock, 500);
     clock();
