@@ -40,3 +40,34 @@ def test_each_stage_bakes_its_layer_in_and_trains_on(norm):
         if norm == "pruned":
             assert (layer.operator.weight == 0).float().mean() == pytest.approx(0.5, abs=0.02)
     assert torch.isfinite(module.network(torch.randn(5, 4))).all()
+
+
+def test_what_lies_between_two_layers_is_refused_at_the_start_of_a_fit():
+    def network():
+        layers = (
+            ConvertibleLayer(nn.Linear(4, 16)),
+            nn.Softplus(),
+            ConvertibleLayer(nn.Linear(16, 16)),
+            nn.Linear(16, 3),
+        )
+        return nn.Sequential(*layers)
+
+    module = pretrained(network, (4,), epochs=1)
+    before = {name: values.clone() for name, values in module.state_dict().items() if torch.is_tensor(values)}
+    with pytest.raises(ValueError, match="layer 'network.2' is given a tensor .*Softplus 'network.1' reads counts"):
+        fit(module, (4,), [ProgressiveTandemLearning(PTLConfig(num_steps=8))])
+    after = module.state_dict()
+    assert all(torch.equal(values, after[name]) for name, values in before.items())
+
+
+@pytest.mark.parametrize("norm", ["parametrized", "pruned"])
+def test_baked_layers_train_in_the_joint_stage_too(norm):
+    def network():
+        layers = [ConvertibleLayer(NORMS[norm](nn.Linear(size, 16))) for size in (4, 16)]
+        return nn.Sequential(*layers, nn.Linear(16, 3))
+
+    module = pretrained(network, (4,))
+    ptl = ProgressiveTandemLearning(PTLConfig(num_steps=8, patience=1, max_epochs_per_stage=1, joint_epochs=1))
+    fit(module, (4,), [ptl])
+    assert ptl.finished and ptl.records[-1].layer == "all"
+    assert all(layer.operator.weight.requires_grad for layer in convertible_layers(module).values())
