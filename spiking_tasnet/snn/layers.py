@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from spiking_tasnet.snn import kernels, roles
 from spiking_tasnet.snn.branch import Branch, constrained_weights, integer_unit, integer_weight, neurons_behind
-from spiking_tasnet.snn.computed import PRUNED, check_computed, make_plain
+from spiking_tasnet.snn.computed import PRUNED, check_computed, computed_tensors, make_plain
 from spiking_tasnet.snn.constraints import limit_fan_in, most_inputs
 from spiking_tasnet.snn.fold import BATCH_NORMS, BatchNorm, fold_shortcut, folded_weights, live_weights
 from spiking_tasnet.snn.free_potential import FreeNeurons, free_neurons
@@ -389,6 +390,19 @@ class ConvertibleLayer(nn.Module):
             )
         arguments = local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ConvertibleLayer:
+        """As of any module, also where a weight is computed from others, which torch's tensors refuse after a use.
+
+        The next call computes it anew, so nothing is lost with its gradient.
+        """
+        for name in computed_tensors(self.operator):
+            if isinstance(vars(self.operator).get(name), Tensor):
+                setattr(self.operator, name, getattr(self.operator, name).detach())
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
 
     def _take_up(self, settings: SpikingSettings) -> None:
         self.settings, self.kept, self.window = settings, None, None

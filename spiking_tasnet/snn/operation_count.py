@@ -36,7 +36,7 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         output = func(*args, **(kwargs or {}))
         # Gradients are not what a network costs in use, and run outside of any module.
-        if not self.counted and torch._C._current_graph_task_id() == -1:
+        if torch._C._current_graph_task_id() == -1:
             macs = _macs(func, args, kwargs or {}, output)
             if macs is None:
                 self.report(self.running[-1], 0.0, str(func._overloadpacket))
@@ -60,11 +60,15 @@ def counted_operations(network: nn.Module, elsewhere: set[int], report: Report) 
 
         def begin(_: nn.Module, __: tuple, name: str = name, inside: bool = inside) -> None:
             counter.running.append(name)
+            if inside and not counter.counted:  # layers that are counted elsewhere run at full speed
+                counter.__exit__(None, None, None)
             counter.counted += inside
 
         def end(_: nn.Module, __: tuple, ___: object, inside: bool = inside) -> None:
             counter.running.pop()
             counter.counted -= inside
+            if inside and not counter.counted:
+                counter.__enter__()
 
         handles.append(module.register_forward_pre_hook(begin))
         handles.append(module.register_forward_hook(end, always_call=True))

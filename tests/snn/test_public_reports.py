@@ -167,27 +167,22 @@ def test_a_convolution_without_a_bias_is_exported(tmp_path):
     assert all((fields["bias"] == 0).all() for fields in read_export(tmp_path / "net.npz").values())
 
 
-def test_copies_of_a_network_with_weight_norm_are_converted_each():
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, parametrizations.weight_norm, nn.utils.spectral_norm])
+def test_copies_of_a_network_with_weight_norm_are_converted_each(norm):
     """DEQ, issue 23: weights that are computed cannot be copied once they have been used."""
     torch.manual_seed(0)
-    norm = parametrizations.weight_norm
-    network = nn.Sequential(norm(nn.Linear(8, 8)), nn.ReLU(), norm(nn.Linear(8, 8)), nn.ReLU(), nn.Linear(8, 2))
-    make_convertible(network)
-    other, x = copy.deepcopy(network), torch.randn(20, 8)
-    for each in (network, other):
-        convert(each, lambda each=each: each(x))
-    assert torch.equal(network(x), other(x))
-
-
-@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
-def test_a_network_whose_weight_norm_is_baked_in_can_be_copied():
-    torch.manual_seed(0)
-    network, x = nn.Sequential(nn.utils.weight_norm(nn.Linear(8, 8)), nn.ReLU(), nn.Linear(8, 2)), torch.randn(20, 8)
+    layers = norm(nn.Linear(8, 8)), nn.ReLU(), norm(nn.Linear(8, 8)), nn.ReLU(), nn.Linear(8, 2)
+    network, x = nn.Sequential(*layers), torch.randn(20, 8)
     make_convertible(network)
     network(x).sum().backward()
-    with pytest.raises(RuntimeError, match="deepcopy"):  # torch's own
-        copy.deepcopy(network)
-    convert(network, lambda: network(x))
+    network.eval()
+    other = copy.deepcopy(network)
+    assert torch.equal(network(x), other(x))
+    for each in (network, other):
+        each(x).sum().backward()  # both still train
+        convert(each, lambda each=each: each(x))
+    assert torch.equal(network(x), other(x))
     network(x).sum().backward()
     assert torch.equal(copy.deepcopy(network)(x), network(x))
 
