@@ -23,6 +23,7 @@ WITHOUT_FORMULA = {
     ),
     *("_weight_int4pack_mm", "_sparse_mm", "sspaddmm", "grid_sampler_2d", "grid_sampler_3d"),
 }
+WITHOUT_PRODUCTS = {"aten", "prim", "prims", "profiler", "c10d", "_c10d_functional"}  # namespaces, but for the above
 Report = Callable[[str, float, str | None], None]
 
 
@@ -90,7 +91,7 @@ def _macs(func: Any, args: tuple, kwargs: dict, output: Any) -> float | None:
         return flop_registry[packet](*args, **kwargs, out_val=output) / 2
     if func.namespace == "aten" and name in OWN:
         return float(OWN[name](*args))
-    if name in WITHOUT_FORMULA or func.namespace not in ("aten", "prim", "prims"):
+    if name in WITHOUT_FORMULA or func.namespace not in WITHOUT_PRODUCTS:
         return None
     return 0.0
 

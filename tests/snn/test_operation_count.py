@@ -159,3 +159,16 @@ def test_an_error_in_the_network_leaves_nothing_behind():
             inner(FRAMES)
         FRAMES @ FRAMES.mT
     assert costs["(network)"].macs == BATCH * TIME * TIME * SIZE
+
+
+def test_marks_of_the_profiler_are_no_operations(caplog):
+    class Marked(nn.Sequential):
+        def forward(self, x):
+            with torch.profiler.record_function("mark"):
+                return super().forward(x)
+
+    network = Marked(nn.Linear(3, 4))
+    with caplog.at_level(logging.WARNING), torch.no_grad(), record_cost(network) as cost:
+        list(torch.utils.data.DataLoader([1, 2]))  # a loader marks its batches
+        network(torch.zeros(2, 3))
+    assert not caplog.records and list(cost) == ["0"] and cost["0"].macs == 24
