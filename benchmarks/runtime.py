@@ -30,7 +30,8 @@ from benchmarks.networks import random_separator
 from spiking_tasnet.runtime.stn import write_stn
 from spiking_tasnet.separation.browser.write import write_page
 from spiking_tasnet.separation.config import ModelConfig
-from spiking_tasnet.separation.network import TasNet, load_model, save_model
+from spiking_tasnet.separation.network import TasNet, save_model
+from spiking_tasnet.separation.packed import load_network
 from spiking_tasnet.snn import convert
 from spiking_tasnet.snn.settings import Constraints
 
@@ -60,10 +61,10 @@ def sound(seconds: float, rate: int) -> np.ndarray:
 
 def networks(args: argparse.Namespace) -> tuple[TasNet, TasNet]:
     """The ANN and the SNN."""
-    ann = load_model(args.ann) if args.ann else random_separator(SIZES)
+    ann = load_network(args.ann, ann=True) if args.ann else random_separator(SIZES)
     if args.snn:
-        return ann, load_model(args.snn)
-    snn = load_model(args.ann) if args.ann else random_separator(SIZES)
+        return ann, load_network(args.snn)
+    snn = load_network(args.ann, ann=True) if args.ann else random_separator(SIZES)
     clip = torch.from_numpy(sound(4.0, snn.config.sample_rate))[None]
     convert(snn, lambda: snn(clip), num_steps=8, channel_wise=True, constraints=Constraints(8, per_channel=True))
     return ann, snn
