@@ -74,7 +74,7 @@ def test_a_second_run_skips_all(folder):
 @pytest.mark.slow
 def test_the_result_separates_a_file(folder):
     mixture = sorted((folder / "data/wav8k/min/tt/mix").iterdir())[0]
-    command = [sys.executable, str(ROOT / "separate.py"), str(mixture), "-o", "out"]
+    command = [sys.executable, str(ROOT / "separate.py"), str(mixture), "-o", "out", "--model", "exp/tiny"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert f"model: {Path('exp/tiny/snn/model.pt')} (spiking)" in done.stderr
