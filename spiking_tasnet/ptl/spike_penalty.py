@@ -43,7 +43,7 @@ def spikes_per_neuron(spikes: list[Spikes]) -> Tensor:
     for layer in spikes:
         # Summed per channel first: that gradient is one number per channel, expanded, which takes the layout of the
         # gradient that it is added to.
-        axes = [axis for axis in range(layer.dim()) if axis != 1]
+        axes = [axis for axis in range(layer.dim()) if axis != layer.axis]
         counts = layer.value.sum(axes) / layer.threshold
         total = total.to(layer.device) + counts.sum() / layer.value.numel()
     return total

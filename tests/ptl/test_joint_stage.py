@@ -112,6 +112,13 @@ def test_thresholds_of_channels_count_too():
     assert spikes_per_neuron([spikes]).item() == pytest.approx((value / threshold[:, None]).mean().item())
 
 
+def test_spikes_per_neuron_where_the_channels_are_the_last_axis():
+    counts, threshold = torch.randint(0, 8, (2, 5, 3)), torch.tensor([0.5, 1.0, 2.0])  # a Linear's: (batch, time, chan)
+    code = (1 << counts.to(torch.int32)) - 1
+    spikes = Spikes(counts * threshold, code, threshold, 8, axis=-1)
+    assert spikes_per_neuron([spikes]).item() == pytest.approx(counts.float().mean().item())
+
+
 class Penalised(Classifier):
     price = 0.0
 
