@@ -128,17 +128,8 @@ def test_a_measurement_leaves_no_row_in_a_log_and_no_metric(tmp_path):
 
     torch.manual_seed(0)
     logger = CSVLogger(tmp_path)
-    run = pl.Trainer(
-        max_epochs=12,
-        callbacks=[ProgressiveTandemLearning(CONFIG), LearningRateMonitor(), Look()],
-        logger=logger,
-        accelerator="cpu",
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-    )
+    callbacks = [ProgressiveTandemLearning(CONFIG), LearningRateMonitor(), Look()]
+    run = trainer(callbacks, max_epochs=12, logger=logger, log_every_n_steps=1)
     run.fit(Classifier(mlp()), data((4,), 0), data((4,), 1))
     assert list(seen[0][0]) == ["lr-Adam"] and seen[0][1:] == (True, 0)
     rows = (tmp_path / "lightning_logs/version_0/metrics.csv").read_text().splitlines()

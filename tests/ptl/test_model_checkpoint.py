@@ -1,26 +1,17 @@
 """Lightning's `ModelCheckpoint` beside the conversion keeps the best of the last stage; a run goes on from it."""
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
-from tiny_training import Classifier, data, mlp, pretrained
+from tiny_training import Classifier, data, mlp, pretrained, trainer
 
 from spiking_tasnet.ptl import ProgressiveTandemLearning, PTLConfig
 from spiking_tasnet.snn import convertible_layers
 
 
 def run(callbacks, module, max_epochs=12, **options):
-    trainer = pl.Trainer(
-        max_epochs=max_epochs,
-        callbacks=callbacks,
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-    trainer.fit(module, data((4,), 0), data((4,), 1), **options)
+    run = trainer(callbacks, max_epochs, enable_checkpointing=True)
+    run.fit(module, data((4,), 0), data((4,), 1), **options)
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])

@@ -1,9 +1,8 @@
 """Thresholds are measured in the precision that the network is trained in."""
 
 import pytest
-import pytorch_lightning as pl
 import torch
-from tiny_training import Classifier, data, mlp, pretrained
+from tiny_training import Classifier, data, mlp, pretrained, trainer
 
 from spiking_tasnet.ptl import ProgressiveTandemLearning, PTLConfig
 
@@ -17,16 +16,7 @@ def measured(precision, collect):
 
     module, ptl = pretrained(mlp, (4,)), ProgressiveTandemLearning(PTLConfig(8, 1, max_epochs_per_stage=1))
     module.__class__ = Watched
-    run = pl.Trainer(
-        max_epochs=4,
-        callbacks=[ptl],
-        precision=precision,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    run = trainer([ptl], max_epochs=4, precision=precision, num_sanity_val_steps=None)
     run.fit(module, data((4,), 0), data((4,), 1))
     assert ptl.finished
     return ptl.records[0].threshold

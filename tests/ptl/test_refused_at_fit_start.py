@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import (
     ModelPruning,
     StochasticWeightAveraging,
 )
-from tiny_training import Classifier, data, mlp
+from tiny_training import Classifier, Manual, data, mlp
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -36,22 +36,6 @@ def fitted(module, callbacks=(), ptl=None, **options):
     run = pl.Trainer(**fit_options)
     run.fit(module, data((4,), 0), data((4,), 1))
     return run
-
-
-class Manual(Classifier):
-    def __init__(self, network):
-        super().__init__(network)
-        self.automatic_optimization = False
-
-    def training_step(self, batch, index):
-        optimizer = self.optimizers()
-        optimizer.zero_grad()
-        loss = super().training_step(batch, index)
-        self.manual_backward(loss)
-        optimizer.step()
-
-    def configure_optimizers(self):
-        return torch.optim.Adam(self.parameters(), lr=5e-3)
 
 
 class TakesLoader(Classifier):

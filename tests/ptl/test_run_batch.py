@@ -1,7 +1,7 @@
 """Manual optimisation: the user says how a batch is run, and the stages are those of automatic optimisation."""
 
 import torch
-from tiny_training import Classifier, fit, mlp, pretrained
+from tiny_training import Classifier, Manual, fit, mlp, pretrained
 
 from spiking_tasnet.ptl import ProgressiveTandemLearning, PTLConfig
 from spiking_tasnet.snn import convertible_layers
@@ -10,19 +10,6 @@ from spiking_tasnet.snn import convertible_layers
 class Plain(Classifier):
     def configure_optimizers(self):
         return torch.optim.Adam(self.parameters(), lr=5e-3)
-
-
-class Manual(Plain):
-    def __init__(self, network):
-        super().__init__(network)
-        self.automatic_optimization = False
-
-    def training_step(self, batch, index):
-        optimizer = self.optimizers()
-        optimizer.zero_grad()
-        loss = super().training_step(batch, index)
-        self.manual_backward(loss)
-        optimizer.step()
 
 
 def test_manual_optimisation_ends_where_automatic_does():

@@ -44,6 +44,24 @@ class Classifier(pl.LightningModule):
         }
 
 
+class Manual(Classifier):
+    """The same with manual optimisation and Adam alone."""
+
+    def __init__(self, network):
+        super().__init__(network)
+        self.automatic_optimization = False
+
+    def training_step(self, batch, index):
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        loss = super().training_step(batch, index)
+        self.manual_backward(loss)
+        optimizer.step()
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=5e-3)
+
+
 def data(shape, seed, shuffle=False, size=160):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(size, *shape, generator=generator)
@@ -52,17 +70,10 @@ def data(shape, seed, shuffle=False, size=160):
     return DataLoader(TensorDataset(x, y), batch_size=32, shuffle=shuffle)
 
 
-def trainer(callbacks, max_epochs=40):
-    return pl.Trainer(
-        max_epochs=max_epochs,
-        callbacks=callbacks,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+def trainer(callbacks, max_epochs=40, **options):
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    quiet |= {"enable_model_summary": False, "num_sanity_val_steps": 0}
+    return pl.Trainer(max_epochs=max_epochs, callbacks=callbacks, accelerator="cpu", **(quiet | options))
 
 
 def fit(module, shape, callbacks, max_epochs=40, **kwargs):
