@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from benchmarks.model_figures import cost_sentence, gain_table
 from spiking_tasnet.files import read_json, write_json, write_text
 from spiking_tasnet.report.markdown import number, table
 from spiking_tasnet.report.run_facts import run_facts_by_row
+from spiking_tasnet.report.templates import templates_in
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes" / "talkers"
@@ -51,13 +50,7 @@ def card(figures: Mapping[str, Any] | None, times: Mapping[str, Any] | None, fac
         facts: data and licences, where the figures do not hold them.
     """
     facts = figures["facts"] if figures else facts
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    templates = templates_in(Path(__file__).parent, keep_trailing_newline=True)
     given: dict[str, Any] = {"figures": figures, "corpora": corpora_table(facts), "commands": COMMANDS}
     if figures:
         given |= {
@@ -67,7 +60,7 @@ def card(figures: Mapping[str, Any] | None, times: Mapping[str, Any] | None, fac
             "start": f"Training started from {facts['start']}." if "start" in facts else "",
             "runs": runs_table(facts),
         }
-    return environment.get_template("model_card.md.j2").render(given)
+    return templates.get_template("model_card.md.j2").render(given)
 
 
 def size_table(model: Mapping[str, Any]) -> str:

@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from spiking_tasnet.files import write_text
+from spiking_tasnet.report.templates import templates_in
 from spiking_tasnet.runtime.stn import Stn, unpack_separator
 from spiking_tasnet.runtime.wasm import MODULE
 from spiking_tasnet.separation.audio import channels
@@ -103,14 +103,8 @@ def render(model: bytes, *, title: str = TITLE, example: Path | None = None, mod
         worker=Markup(worker),
         script=Markup(script),
     )
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(page=page)
+    templates = templates_in(FOLDER, autoescape=True)
+    return templates.get_template("page.html.j2").render(page=page)
 
 
 def page_settings(found: Stn) -> dict[str, Any]:

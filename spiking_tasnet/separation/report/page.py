@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from spiking_tasnet.files import whole_file, write_text
+from spiking_tasnet.report.templates import templates_in
 from spiking_tasnet.separation.audio.files import audio_seconds
 from spiking_tasnet.separation.audio.pipes import Pipe, read_source
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir
@@ -169,15 +169,8 @@ def _seconds(mixture: Path | Pipe) -> float:
 
 def render(page: Page) -> str:
     """Lay out the page as HTML; all text is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.html.j2").render(page=page)
+    templates = templates_in(Path(__file__).parent, autoescape=True, keep_trailing_newline=True)
+    return templates.get_template("page.html.j2").render(page=page)
 
 
 def common_gain(signals: Sequence[np.ndarray]) -> float:
