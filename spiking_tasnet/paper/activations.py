@@ -63,7 +63,7 @@ def histograms(network: nn.Module, batches: Iterable[Batch]) -> list[Histogram]:
     for number, layer in enumerate(convertible_layers(network).values(), start=1):
         if not layer.rectify:
             continue
-        values = measure_activations(network, layer, run)[0]
+        values = measure_activations(network, layer, run).activations
         kind = "dense" if isinstance(layer.operator, nn.Linear) else "conv"
         largest = values.max().item()
         top = largest or 1.0

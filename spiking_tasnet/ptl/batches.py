@@ -14,6 +14,7 @@ from pytorch_lightning.utilities.combined_loader import CombinedLoader
 from torch.utils.data import DataLoader
 
 from spiking_tasnet.ptl.validation import without_loggers
+from spiking_tasnet.snn.compose import modes_restored
 
 # Runs a module on one batch, for the activations of its layers only.
 RunBatch = Callable[[Any, Any], object]
@@ -35,30 +36,19 @@ def run_training_batches(
     """
     precision = trainer.precision_plugin
     with without_loggers(trainer), _own_batches(trainer) as batches:
-        with _same_modes(copied):
+        with modes_restored(copied):  # a hook's `self.train()` is not meant in a measurement
             copied.on_train_epoch_start()
         for index, batch in enumerate(islice(batches, int(min(count, trainer.num_training_batches)))):
             batch = copied._on_before_batch_transfer(precision.convert_input(batch), dataloader_idx=0)
             batch = copied._apply_batch_transfer_handler(batch, trainer.strategy.root_device, dataloader_idx=0)
             with precision.train_step_context():
-                with _same_modes(copied):
+                with modes_restored(copied):
                     copied.on_train_batch_start(batch, index)
                 if run_batch:
                     run_batch(copied, batch)
                 else:
                     arguments = trainer.fit_loop.epoch_loop._build_kwargs(OrderedDict(), batch, index)
                     copied.training_step(*arguments.values())
-
-
-@contextmanager
-def _same_modes(module: pl.LightningModule) -> Iterator[None]:
-    """Undo what a hook does to the modes: in a measurement, `self.train()` is not meant."""
-    modes = {part: part.training for part in module.modules()}
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
 
 
 @contextmanager

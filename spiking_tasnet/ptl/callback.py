@@ -23,8 +23,8 @@ from spiking_tasnet.ptl.rewrap import renew_optimizers
 from spiking_tasnet.ptl.schedule import JOINT, Patience, StageRecord, stage_column
 from spiking_tasnet.ptl.stage_rate import Rate, keep_initial_rates, linear_fall, scale_rates, set_rates
 from spiking_tasnet.ptl.validation import validate
-from spiking_tasnet.snn.compose import convertible_layers, execution_order
-from spiking_tasnet.snn.conversion import convert_measured, evaluating, measure_layer
+from spiking_tasnet.snn.compose import convertible_layers, evaluating, execution_order
+from spiking_tasnet.snn.conversion import convert_measured, measure_layer
 from spiking_tasnet.snn.rehearsal import rehearsed
 from spiking_tasnet.training.best_state import copied_state
 from spiking_tasnet.training.history import Column

@@ -68,16 +68,22 @@ def check_own_parameters(network: nn.Module) -> None:
 
 
 @contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients inside; every module's own mode is restored after."""
+def modes_restored(network: nn.Module) -> Iterator[None]:
+    """Give every module the mode back, train or eval, that it had before the block."""
     modes = {module: module.training for module in network.modules()}
-    network.eval()
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Eval mode and no gradients inside; every module's own mode is restored after."""
+    with modes_restored(network), torch.no_grad():
+        network.eval()
+        yield
 
 
 @contextmanager

@@ -28,27 +28,34 @@ from spiking_tasnet.snn.spikes import Spikes
 from spiking_tasnet.snn.threshold import OrderStatistic, activation_percentile, check_activations
 from spiking_tasnet.snn.undo import restored_on_failure
 
-__all__ = ["convert", "convert_layer", "evaluating", "measure_activations"]
-
 logger = logging.getLogger(__name__)
 Run = Callable[[], object]
 
 
-def measure_activations(network: nn.Module, layer: ConvertibleLayer, run: Run) -> tuple[Tensor, bool]:
-    """Outputs of an analog `layer` while `run` runs the network in eval mode, and whether it was given `Spikes`.
+class MeasuredLayer(NamedTuple):
+    """What an analog layer did while its network ran.
 
-    Returns:
-        Activations (items, chan, ...) of all its calls, on the CPU, and the flag, for the first call.
+    Attributes:
+        activations: (items, chan, ...) of all its calls, on the CPU.
+        amplitude: theta of the spikes that it was given at the first call; None where that was a tensor.
+    """
+
+    activations: Tensor
+    amplitude: Tensor | None
+
+
+def measure_activations(network: nn.Module, layer: ConvertibleLayer, run: Run) -> MeasuredLayer:
+    """What an analog `layer` does while `run` runs the network in eval mode.
 
     Raises:
         ValueError: `run` never reached the layer.
     """
     collected: list[Tensor] = []
-    spiking_input: list[bool] = []
+    amplitudes: list[Tensor | None] = []
 
     def hook(_: nn.Module, inputs: tuple, output: Tensor) -> None:
         check_batched(layer.operator, inputs[0].shape)
-        spiking_input.append(isinstance(inputs[0], Spikes))
+        amplitudes.append(inputs[0].threshold if isinstance(inputs[0], Spikes) else None)
         flat = output.reshape(-1, output.shape[-1]) if isinstance(layer.operator, nn.Linear) else output.flatten(2)
         collected.append(flat.detach().cpu())
 
@@ -62,22 +69,8 @@ def measure_activations(network: nn.Module, layer: ConvertibleLayer, run: Run) -
         raise ValueError("the layer to convert was never reached: does the network's forward call it?")
     if collected[0].dim() == 3:  # items may differ in length: channels first, everything else in one axis
         joined = torch.cat([part.transpose(0, 1).reshape(part.shape[1], -1) for part in collected], dim=1)
-        return joined.t(), spiking_input[0]
-    return torch.cat(collected), spiking_input[0]
-
-
-class MeasuredLayer(NamedTuple):
-    """What an analog layer did while its network ran.
-
-    Attributes:
-        activations: (items, chan, ...) of all its calls, on the CPU.
-        amplitude: theta of the spikes that it was given first; None where that was a tensor.
-        given_spikes: whether it was given `Spikes`.
-    """
-
-    activations: Tensor
-    amplitude: Tensor | None
-    given_spikes: bool
+        return MeasuredLayer(joined.t(), amplitudes[0])
+    return MeasuredLayer(torch.cat(collected), amplitudes[0])
 
 
 def convert_layer(
@@ -119,26 +112,16 @@ def measure_layer(network: nn.Module, name: str, run: Run, settings: ConversionS
         raise ValueError(
             f"num_steps {settings.num_steps} found for layer {name!r}, {others.pop()} expected as in the others"
         )
-    amplitudes: list[Tensor] = []  # of the spikes that come in
-
-    def note(_: nn.Module, inputs: tuple) -> None:
-        if isinstance(inputs[0], Spikes):
-            amplitudes.append(inputs[0].threshold)
-
-    handle = layer.register_forward_pre_hook(note)
-    try:
-        activations, given_spikes = measure_activations(network, layer, run)
-    finally:
-        handle.remove()
-    if not given_spikes and any(other.is_spiking for other in layers.values()):
+    measured = measure_activations(network, layer, run)
+    if measured.amplitude is None and any(other.is_spiking for other in layers.values()):
         # Right only if it is the first layer of a part of its own: then nothing that it is given comes from spikes.
         with evaluating(network), rehearsed(network) as rehearsal:
             run()
         rehearsal.check()
     if not layer.readout:
         with _named(name):
-            check_activations(activations)
-    return MeasuredLayer(activations, amplitudes[0] if amplitudes else None, given_spikes)
+            check_activations(measured.activations)
+    return measured
 
 
 def convert_measured(
@@ -164,7 +147,7 @@ def convert_measured(
     if not layer.readout:
         act_max = _act_max(name, measured.activations, settings, order_statistic).to(layer.threshold.device)
     with restored_on_failure([layer]):
-        computed = _convert(name, layer, act_max, settings, first=not measured.given_spikes)
+        computed = _convert(name, layer, act_max, settings, first=measured.amplitude is None)
         if layer.role == "spiking" and settings.constraints.weight_bits and measured.amplitude is not None:
             try:  # its integers have to fit
                 layer.neurons(layer.branch(input_amplitude=measured.amplitude), measured.amplitude)
@@ -271,8 +254,9 @@ def convert(
         else:
             for name in names:
                 if not layers[name].readout:
-                    measured, _ = measure_activations(network, layers[name], run)
-                    ranges[name] = _act_max(name, measured, settings, order_statistic).to(layers[name].threshold.device)
+                    activations = measure_activations(network, layers[name], run).activations
+                    act_max = _act_max(name, activations, settings, order_statistic)
+                    ranges[name] = act_max.to(layers[name].threshold.device)
             for name in names:
                 computed[name] = _convert(name, layers[name], ranges[name], settings, first=name == names[0])
     reports = _reports(network, order, ranges, computed)

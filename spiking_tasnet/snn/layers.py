@@ -224,9 +224,7 @@ class ConvertibleLayer(nn.Module):
         neurons = neurons_behind(branch, self.settings, input_amplitude)
         # A GPU would have to be waited for at every layer, so there a look is taken only where the result is kept.
         if neurons.weight.is_floating_point() and (neurons.weight.device.type == "cpu" or self.kept is not None):
-            check_finite(neurons.weight, "the weights")
-            check_finite(neurons.current, "the biases")
-            check_finite(neurons.threshold, "the thresholds")
+            _check_numbers(neurons.weight, neurons.current, neurons.threshold)
         return neurons
 
     def packed_weights(self, input_amplitude: Tensor) -> dict[int, PackedWeights] | None:
@@ -305,10 +303,7 @@ class ConvertibleLayer(nn.Module):
     def _checked(self, branch: Branch) -> Branch:
         """The branch itself, its numbers looked at where nobody waits for it."""
         if branch.weight.device.type == "cpu":
-            check_finite(branch.weight, "the weights")
-            check_finite(branch.threshold, "the thresholds")
-            if branch.bias is not None:
-                check_finite(branch.bias, "the biases")
+            _check_numbers(branch.weight, branch.bias, branch.threshold)
         return branch
 
     def _check_input(self, x: Tensor | Spikes) -> None:
@@ -420,6 +415,12 @@ class ConvertibleLayer(nn.Module):
         if not self.is_spiking:
             return self.role
         return f"{self.role}, num_steps={self.num_steps}, threshold={self.threshold.mean():.4g}"
+
+
+def _check_numbers(weight: Tensor, bias: Tensor | None, threshold: Tensor) -> None:
+    for values, what in ((weight, "the weights"), (bias, "the biases"), (threshold, "the thresholds")):
+        if values is not None:
+            check_finite(values, what)
 
 
 def _with_fan_in(settings: SpikingSettings, fan_in: int) -> SpikingSettings:
