@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import torch
 
 from spiking_tasnet.files import read_json, write_json
+from spiking_tasnet.models import NAMES, network_path
 from spiking_tasnet.report.markdown import difference, number, table
 from spiking_tasnet.report.run_facts import without_places
 from spiking_tasnet.separation.corpora.kaldi import Utterance, read_data_dir, write_data_dir
@@ -296,7 +297,7 @@ def read_models(args: argparse.Namespace) -> dict[str, Model]:
     """
     if bool(args.model) == bool(args.ann or args.snn) or bool(args.ann) != bool(args.snn):
         raise ValueError("--model FILE, or --ann FILE and --snn FILE expected")
-    paths = {"ann": args.ann or args.model, "snn": args.snn or args.model}
+    paths = {"ann": network_path(args.ann or args.model), "snn": network_path(args.snn or args.model)}
     paths = {system: path / "model.pt" if path.is_dir() else path for system, path in paths.items()}
     return {system: Model(path, system == "ann" and bool(args.model)) for system, path in paths.items()}
 
@@ -304,7 +305,7 @@ def read_models(args: argparse.Namespace) -> dict[str, Model]:
 def main() -> None:
     """Measure, write figures.json, print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, metavar="FILE", help="packed file of both networks")
+    parser.add_argument("--model", type=Path, metavar="FILE", help=f"packed file of both networks, or {NAMES}")
     parser.add_argument("--ann", type=Path, metavar="FILE", help="model.pt, or its folder")
     parser.add_argument("--snn", type=Path, metavar="FILE", help="model.pt, or its folder")
     for condition, talkers in (("open", "never heard"), ("closed", "heard in training")):

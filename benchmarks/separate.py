@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from benchmarks.networks import SMALL, mixtures, random_separator
 from spiking_tasnet.files import write_json
+from spiking_tasnet.models import NAMES, network_path
 from spiking_tasnet.report.markdown import number, table
 from spiking_tasnet.separation.audio.files import read_mono
 from spiking_tasnet.separation.config import ModelConfig
@@ -75,8 +76,8 @@ def networks(args: argparse.Namespace) -> dict[str, TasNet]:
         FileNotFoundError, ValueError: no such model, or one of another kind.
     """
     if args.model:
-        folder = args.model.is_dir()
-        paths = {system: args.model / system / "model.pt" if folder else args.model for system in ("ann", "snn")}
+        model = network_path(args.model)
+        paths = {system: model / system / "model.pt" if model.is_dir() else model for system in ("ann", "snn")}
         ann, snn = load_network(paths["ann"], ann=True), load_network(paths["snn"])
     else:
         ann = load_network(args.ann, ann=True) if args.ann else random_separator(SMALL if args.small else ModelConfig())
@@ -176,7 +177,7 @@ def spikes_per_neuron(snn: TasNet, clip: Tensor) -> float:
 def main() -> None:
     """Print a row a network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="packed file, or experiment folder with ann/ and snn/")
+    parser.add_argument("--model", type=Path, help=f"packed file, experiment folder, or {NAMES}")
     parser.add_argument("--ann", type=Path, metavar="FILE", help="ANN to convert here without training")
     parser.add_argument("--sound", type=Path, metavar="FILE", help="a mixture at the network's rate (default: noise)")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of the clip")

@@ -6,13 +6,15 @@ import argparse
 from pathlib import Path
 
 from spiking_tasnet.cli.experiment import add_folder, add_options, prepare
+from spiking_tasnet.models import NAMES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_options(parser, holds=" (holds tr/ and cv/, or talkers/ and cv/)")
     add_folder(parser)
-    parser.add_argument("--ann", type=Path, metavar="FILE", help="model.pt of the ANN (default: EXP/ann/model.pt)")
+    told = f"model.pt of the ANN, or {NAMES} (default: EXP/ann/model.pt)"
+    parser.add_argument("--ann", type=Path, metavar="FILE", help=told)
 
 
 def run(args: argparse.Namespace) -> None:

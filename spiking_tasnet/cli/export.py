@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spiking_tasnet.models import NAMES
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `export`."""
@@ -12,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Write a spiking separator, from encoder to decoder, to one .stn file (docs/stn_format.md), which "
         "stn-separate, spiking-tasnet stream and the C library read."
     )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="exp/NAME, its snn folder, or a model.pt")
+    parser.add_argument("model", type=Path, metavar="MODEL", help=f"exp/NAME, its snn folder, a model.pt, {NAMES}")
     parser.add_argument("-o", "--out", type=Path, default=Path("sep.stn"), help="the file (default: sep.stn)")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spiking_tasnet.models import network_path
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -17,7 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ann", type=Path, required=True, metavar="ANN", help="exp/NAME/ann, or a model.pt")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="the packed file")
     parser.add_argument(
-        "--facts", type=Path, metavar="JSON", help="an object of facts on data and licences to keep in the file"
+        "--facts",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="JSON",
+        help="an object of facts on data and licences to keep in the file; may be repeated, the later ones win",
     )
 
 
@@ -28,14 +35,15 @@ def run(args: argparse.Namespace) -> None:
 
     paths = {"ann": _model(args.ann), "snn": _model(args.snn)}
     facts = training_facts(paths)
-    if args.facts:
-        given = read_json(args.facts)
+    for path in args.facts:
+        given = read_json(path)
         if not isinstance(given, dict):
-            raise ValueError(f"{args.facts}: {type(given).__name__} found, an object of facts expected")
+            raise ValueError(f"{path}: {type(given).__name__} found, an object of facts expected")
         facts |= given
     found = pack(args.out, load_network(paths["snn"]), load_network(paths["ann"], ann=True), facts)
     print(f"{args.out}: {found['bytes']:,} bytes; {found['spikes']:,} spikes are those of {paths['snn']}")
 
 
 def _model(path: Path) -> Path:
+    path = network_path(path)
     return path / "model.pt" if path.is_dir() else path

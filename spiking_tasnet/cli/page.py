@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spiking_tasnet.models import NAMES
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `page`."""
@@ -17,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="MODEL",
-        help="exp/NAME, a model.pt or an .stn file (default: the network that is shipped, or else the newest here)",
+        help=f"exp/NAME, a model.pt, an .stn file, or {NAMES}, which are shipped (default: talkers, or where that is "
+        "not there the newest here)",
     )
     parser.add_argument("-o", "--out", type=Path, default=Path("demo.html"), help="the file (default: demo.html)")
     parser.add_argument("--title", help="heading of the page")

@@ -15,6 +15,7 @@ from spiking_tasnet.cli.console import one_line, say, tell
 from spiking_tasnet.cli.interrupts import Interrupts
 from spiking_tasnet.files import check_writable, printable, write_error, write_json
 from spiking_tasnet.memory import keep_few_convolutions
+from spiking_tasnet.models import NAMES, NETWORKS, network_path
 
 if TYPE_CHECKING:
     from spiking_tasnet.separation.separate_file import FileReport
@@ -41,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         metavar="DIR",
-        help="exp/NAME, or a model.pt (default: the network that is shipped, or else the newest of the recipes here)",
+        help=f"exp/NAME, a model.pt, or {NAMES}, which are shipped (default: talkers, or where that is not there the "
+        "newest of the recipes here)",
     )
     parser.add_argument("--ann", action="store_true", help="use the analog network instead of the spiking one")
     parser.add_argument(
@@ -101,7 +103,6 @@ def _check_options(args: argparse.Namespace) -> None:
 def _separate_all(args: argparse.Namespace, interrupts: Interrupts) -> int:
     import torch
 
-    from spiking_tasnet.models import SHIPPED
     from spiking_tasnet.separation.output_names import identities, output_stems
     from spiking_tasnet.separation.separator import Separator, default_model
 
@@ -109,10 +110,11 @@ def _separate_all(args: argparse.Namespace, interrupts: Interrupts) -> int:
         torch.set_num_threads(args.threads)
     files, reports = _expand(args.files)
     stems, inputs = output_stems(files), identities(files)
-    model = args.model or default_model(args.ann)
+    model = network_path(args.model) if args.model else default_model(args.ann)
     separator = Separator.load(model, args.ann, args.segment)
     kind = "spiking" if separator.network.is_spiking else "analog"
-    shown = f"{SHIPPED.name}, which is shipped" if model == SHIPPED else printable(os.path.relpath(model))
+    shipped = model in NETWORKS.values()
+    shown = f"{model.name}, which is shipped" if shipped else printable(os.path.relpath(model))
     tell(f"model: {shown} ({kind})")
     began = time.monotonic()
     try:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from spiking_tasnet.cli.options import add_allow_pipes, add_part, add_subset, read_part
 from spiking_tasnet.memory import keep_few_convolutions
+from spiking_tasnet.models import NAMES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `separate-set`."""
     add_subset(parser, "Kaldi data folder, e.g. data/tt")
-    parser.add_argument("--model", type=Path, required=True, help="model.pt, its folder, or a packed file")
+    told = f"model.pt, its folder, a packed file, or {NAMES}, which are shipped"
+    parser.add_argument("--model", type=Path, required=True, help=told)
     parser.add_argument(
         "--ann", action="store_true", help="of a packed file take the ANN instead of the spiking network"
     )

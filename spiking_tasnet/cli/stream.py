@@ -11,6 +11,7 @@ from pathlib import Path
 from spiking_tasnet.cli.console import tell
 from spiking_tasnet.cli.interrupts import Interrupts
 from spiking_tasnet.cli.stn_contents import stn_contents
+from spiking_tasnet.models import NAMES
 
 COMMAND = "spiking-tasnet stream"
 FORMATS = ("s16", "f32")
@@ -28,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         metavar="MODEL",
-        help="an .stn file, exp/NAME, or a model.pt (default: the network that is shipped, or else the newest here)",
+        help=f"an .stn file, exp/NAME, a model.pt, or {NAMES}, which are shipped; live looks only back (default: "
+        "talkers, or where that is not there the newest here)",
     )
     parser.add_argument("--rate", type=int, default=8000, help="of raw samples, Hz (default: 8000); WAV says its own")
     parser.add_argument("--format", choices=FORMATS, default="s16", help="of raw samples, little-endian (default: s16)")
@@ -69,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
         seconds = max(stream.taken, 1) / reader.rate
         tell(
             f"{stream.taken / reader.rate:.1f} s of audio, real-time factor {spent / seconds:.3f}, latency "
-            f"{1e3 * stream.latency:.0f} ms (at most {1e3 * held / reader.rate:.0f} ms held back), "
+            f"{1e3 * stream.latency:.0f} ms, {1e3 * stream.network_latency:.0f} ms of it the network's "
+            f"(at most {1e3 * held / reader.rate:.0f} ms held back), "
             f"{writer.clipped} samples clipped"
         )
     return 0

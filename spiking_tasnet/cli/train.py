@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 
 from spiking_tasnet.cli.experiment import add_folder, add_options, prepare
+from spiking_tasnet.models import NAMES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_options(parser, holds=" (holds tr/ and cv/, or talkers/ and cv/)")
     add_folder(parser)
-    parser.add_argument("--init", type=Path, metavar="FILE", help="ANN of the same sizes to start from")
+    parser.add_argument("--init", type=Path, metavar="FILE", help=f"ANN of the same sizes to start from, or {NAMES}")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -12,13 +12,14 @@ from torch.nn import functional as F
 
 from spiking_tasnet.config import build
 from spiking_tasnet.model_file import read_model, write_model
+from spiking_tasnet.models import NAMES
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.frames import FrameDecoder, FrameEncoder, FrameNorm, Pointwise
 from spiking_tasnet.snn import ConvertibleLayer, convertible_layers
 from spiking_tasnet.snn.operators import CausalConv1d
 
 FORMAT = "spiking_tasnet.TasNet"
-HINT = "train one with egs/mini-2mix/run.sh --stage 0"
+HINT = f"train one with egs/mini-2mix/run.sh --stage 0, or name one that is shipped ({NAMES})"
 
 
 def dilated_layer(in_chan: int, config: ModelConfig, block: int) -> ConvertibleLayer:

@@ -21,6 +21,7 @@ from torch import Tensor
 from spiking_tasnet.config import build
 from spiking_tasnet.files import read_json, whole_file, write_error
 from spiking_tasnet.model_file import network_of, read_contents
+from spiking_tasnet.models import network_path
 from spiking_tasnet.report.run_facts import without_places
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.network import FORMAT, HINT, TasNet
@@ -75,13 +76,14 @@ def load_network(path: str | Path, ann: bool = False) -> TasNet:
     """Read a model.pt, or one of the two networks of a packed file, in eval mode.
 
     Args:
-        path: the file.
+        path: the file, or the name of a shipped network.
         ann: of a packed file take the ANN; a model.pt holds one network, whatever its kind.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a model of ours, a damaged one, or one whose weights do not fit its own sizes.
     """
+    path = network_path(path)
     contents = read_contents(path, (FORMAT, PACKED), HINT)
     if contents["format"] == PACKED:
         contents = {

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from spiking_tasnet.files import write_json
+from spiking_tasnet.models import network_path
 from spiking_tasnet.part import Part
 from spiking_tasnet.progress import Progress
 from spiking_tasnet.separation.audio.files import write_audio
@@ -48,7 +49,7 @@ def separate_set(
 
     Args:
         data_dir: a Kaldi data folder, e.g. `data/tt`; references are not needed.
-        model: a `model.pt`, the folder that holds it, or a packed file.
+        model: a `model.pt`, the folder that holds it, a packed file, or the name of a shipped network.
         out: the order of the sources in it is arbitrary.
         cost_file: where to write operations and energy per second of audio (JSON).
         allow_pipes: run the commands of an scp.
@@ -59,6 +60,7 @@ def separate_set(
         FileNotFoundError, ValueError: a missing or foreign model or data folder; mixtures that cannot be read, named
             after all others are separated.
     """
+    model = network_path(model)
     model = model / "model.pt" if model.is_dir() else model
     network = load_network(model, ann)
     network.to("cuda" if torch.cuda.is_available() else "cpu")

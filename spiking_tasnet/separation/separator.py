@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spiking_tasnet.models import SHIPPED
+from spiking_tasnet.models import NETWORKS, network_path
 from spiking_tasnet.runtime.stn import pack_separator
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.separation.packed import load_network
@@ -54,10 +54,11 @@ class Separator:
     def load(
         cls, path: str | Path | None = None, ann: bool = False, segment: float = 16.0, backend: str = "torch"
     ) -> Separator:
-        """Load an experiment folder, its `snn` or `ann` folder, or a model file.
+        """Load an experiment folder, its `snn` or `ann` folder, a model file, or a network that is shipped.
 
         Args:
-            path: exp/NAME, exp/NAME/snn, a model.pt or a packed file; None for `default_model`.
+            path: exp/NAME, exp/NAME/snn, a model.pt, a packed file, or the name of a shipped network, ``talkers`` or
+                ``live``, where no file has that name; None for `default_model`.
             ann: take the analog network; the spiking one otherwise.
             segment: as the class.
             backend: as the class.
@@ -65,7 +66,7 @@ class Separator:
         Raises:
             FileNotFoundError, ValueError: no model there, or of the other kind.
         """
-        path = Path(path) if path is not None else default_model(ann)
+        path = network_path(path) if path is not None else default_model(ann)
         if path.is_dir():
             path = path / "model.pt" if (path / "model.pt").exists() else path / SYSTEMS[ann] / "model.pt"
         network = load_network(path, ann)
@@ -134,12 +135,13 @@ def check_segment(segment: float) -> None:
 
 
 def default_model(ann: bool = False) -> Path:
-    """The network that is shipped; where it is not there, the newest one.
+    """The shipped network `talkers`; where it is not there, the newest one.
 
     Raises:
         FileNotFoundError: as `newest_model`.
     """
-    return SHIPPED if SHIPPED.is_file() else newest_model(ann)
+    shipped = NETWORKS["talkers"]
+    return shipped if shipped.is_file() else newest_model(ann)
 
 
 def newest_model(ann: bool = False, folders: list[Path] | None = None) -> Path:

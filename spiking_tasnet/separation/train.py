@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
 from spiking_tasnet.files import write_json
+from spiking_tasnet.models import network_path
 from spiking_tasnet.processes import is_first
 from spiking_tasnet.ptl import ProgressiveTandemLearning, stage_column, write_stages
 from spiking_tasnet.separation.config import Config, TrainConfig
@@ -36,7 +37,8 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
         config: the experiment.
         data_dir: what stage 0 made.
         exp_dir: the result goes to `exp_dir/ann`; a run that was interrupted there goes on.
-        init: a model.pt, or a packed file, whose ANN of the same sizes to start from; None for random weights.
+        init: a model.pt, a packed file, or the name of a shipped network, whose ANN of the same sizes to start from;
+            None for random weights.
 
     Returns:
         The path of the model.
@@ -84,7 +86,7 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path, ann: Path | None 
         config: the experiment.
         data_dir: what stage 0 made.
         exp_dir: the result goes to `exp_dir/snn`; a run that was interrupted there goes on.
-        ann: a model.pt, or a packed file; None for `exp_dir/ann/model.pt`.
+        ann: a model.pt, a packed file, or the name of a shipped network; None for `exp_dir/ann/model.pt`.
 
     Returns:
         The path of the model, in `exp_dir/snn`, beside `stages.json`.
@@ -94,7 +96,7 @@ def convert_ann(config: Config, data_dir: Path, exp_dir: Path, ann: Path | None 
         ValueError: the ANN has other sizes than the configuration says; the epochs did not suffice for all stages;
             another conversion is at work in `exp_dir/snn`, or was, with other settings, data or ANN.
     """
-    source = ann or exp_dir / "ann" / "model.pt"
+    source = network_path(ann) if ann else exp_dir / "ann" / "model.pt"
     if not source.exists():
         raise FileNotFoundError(f"{source}: no trained ANN; run stage 1 first")
     network = load_network(source, ann=True)

@@ -16,6 +16,7 @@ from tiny_experiment import speech_like
 from tiny_separator import few_bit_network, tiny_network, write_tiny_experiment
 
 from spiking_tasnet.cli.main import main
+from spiking_tasnet.models import NETWORKS
 from spiking_tasnet.separation.packed import pack
 from spiking_tasnet.separation.separator import Separator
 
@@ -349,8 +350,7 @@ def test_threads_are_set(separate, tmp_path):
 def test_the_shipped_network_is_the_default_and_the_output_says_so(tmp_path, monkeypatch, capsys):
     shipped = tmp_path / "talkers.pt"
     pack(shipped, few_bit_network(), tiny_network(), {})
-    for module in ("spiking_tasnet.models", "spiking_tasnet.separation.separator"):
-        monkeypatch.setattr(f"{module}.SHIPPED", shipped)
+    monkeypatch.setitem(NETWORKS, "talkers", shipped)
     mix = write_speech(tmp_path / "mix.wav", 1)
     for more, kind in (([], "spiking"), (["--ann"], "analog")):
         assert main(["separate", str(mix), "-o", str(tmp_path / kind), "--threads", "1", *more]) == 0

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 from tiny_runtime import c_separator, converted, noise
+from tiny_separator import CAUSAL, few_bit_network, tiny_network
 
 from spiking_tasnet.cli.main import main
+from spiking_tasnet.models import NETWORKS
 from spiking_tasnet.runtime.stn import pack_separator, write_stn
 from spiking_tasnet.separation.audio.pcm_pipe import PcmReader
+from spiking_tasnet.separation.packed import pack
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,17 @@ def test_wav_gives_wav_of_the_same_rate_and_length(stream):
     soundfile.write(file, noise(22050), 22050, subtype="FLOAT", format="WAV")
     sources, rate = soundfile.read(io.BytesIO(stream(file.getvalue())[0]))
     assert sources.shape == (22050, 2) and rate == 22050 and np.abs(sources).max() > 0.001
+
+
+def test_a_causal_network_in_the_box_is_late_by_one_filter(stream, tmp_path, monkeypatch):
+    live = tmp_path / "live.pt"
+    pack(live, few_bit_network(config=CAUSAL), tiny_network(config=CAUSAL), {})
+    monkeypatch.setitem(NETWORKS, "live", live)
+    monkeypatch.chdir(tmp_path)
+    mixture = np.rint(noise(4000) * 32768).astype("<i2")
+    out, told = stream(mixture.tobytes(), "--model", "live")
+    assert b"latency 22 ms, 2 ms of it the network's" in told  # 16 samples of 8 kHz, and two blocks of 10 ms
+    assert len(out) == 2 * mixture.nbytes
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(model):

@@ -158,7 +158,11 @@ def test_the_command_packs_an_experiment_with_its_facts(tmp_path, capsys):
     save_model(exp / "snn" / "model.pt", few_bit_network())
     write_json(exp / "ann" / "run.json", {"seed": 4, "hours": 2.5})
     write_json(tmp_path / "facts.json", {"data": "two noises"})
+    write_json(tmp_path / "more.json", {"data": "three noises"})
     given = ["pack", exp / "snn", "--ann", exp / "ann", "-o", out, "--facts", tmp_path / "facts.json"]
+    assert main([str(word) for word in [*given, "--facts", tmp_path / "more.json"]]) == 0
+    assert packed.read_facts(out)["data"] == "three noises"
+    capsys.readouterr()
     assert main([str(word) for word in given]) == 0
     assert f"{out}: {out.stat().st_size:,} bytes; " in capsys.readouterr().out
     assert packed.read_facts(out) == {"ann": {"seed": 4, "hours": 2.5}, "data": "two noises"}

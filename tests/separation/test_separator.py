@@ -7,6 +7,7 @@ import pytest
 from tiny_experiment import speech_like
 from tiny_separator import TwoBands, few_bit_network, tiny_network, write_tiny_experiment
 
+from spiking_tasnet.models import NETWORKS
 from spiking_tasnet.separation.packed import pack
 from spiking_tasnet.separation.separator import Separator, default_model, newest_model
 
@@ -158,7 +159,7 @@ def test_the_newest_model_is_found(exp, tmp_path):
 
 def test_what_is_shipped_is_the_default(exp, tmp_path, monkeypatch):
     shipped = tmp_path / "talkers.pt"
-    monkeypatch.setattr("spiking_tasnet.separation.separator.SHIPPED", shipped)
+    monkeypatch.setitem(NETWORKS, "talkers", shipped)
     monkeypatch.chdir(exp.parents[1])
     monkeypatch.setattr("spiking_tasnet.separation.separator.newest_model", lambda ann: exp)
     assert default_model() == exp and Separator.load().network.is_spiking

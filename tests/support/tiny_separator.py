@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from spiking_tasnet.separation.network import TasNet, save_model
 from spiking_tasnet.snn import Constraints, convert
 
 TINY = ModelConfig(n_filters=16, bn_chan=8, hid_chan=8, kernel_size=16, stride=8, n_blocks=2)
+CAUSAL = replace(TINY, causal=True)
 
 
 def tiny_network(spiking: bool = False, config: ModelConfig = TINY) -> TasNet:
@@ -27,9 +29,9 @@ def tiny_network(spiking: bool = False, config: ModelConfig = TINY) -> TasNet:
     return network
 
 
-def few_bit_network(bits: int = 8, per_channel: bool = False, **options) -> TasNet:
+def few_bit_network(bits: int = 8, per_channel: bool = False, config: ModelConfig = TINY, **options) -> TasNet:
     """`tiny_network`, converted without training to weights of few bits; `options` of `ConversionSettings`."""
-    network = tiny_network()
+    network = tiny_network(config=config)
     given = dict(num_steps=8, v_init=0.5, encoding="spread", channel_wise=True) | options
     constraints = Constraints(weight_bits=bits, per_channel=per_channel)
     mixtures = 0.1 * torch.randn(2, 4000, generator=torch.Generator().manual_seed(1))

@@ -57,8 +57,13 @@ class LiveStream:
 
     @property
     def latency(self) -> float:
-        """Seconds from a sample to its talkers: the network's, and a block; resampling adds its filter."""
-        return (self.separator.latency + 2 * self._block - 2) / self.separator.sample_rate
+        """Seconds from a sample to its talkers: the network's, and two blocks; resampling adds its filter."""
+        return self.network_latency + (2 * self._block - 2) / self.separator.sample_rate
+
+    @property
+    def network_latency(self) -> float:
+        """The part of it that is the network's: its look-ahead and one encoder filter (the algorithmic latency)."""
+        return self.separator.latency / self.separator.sample_rate
 
     def push(self, samples: np.ndarray) -> np.ndarray:
         """Take samples (n_samples,) and give those that are ready, (n_src, n_ready), float32."""
