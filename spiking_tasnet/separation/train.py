@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from spiking_tasnet.files import write_json
 from spiking_tasnet.processes import is_first
 from spiking_tasnet.ptl import ProgressiveTandemLearning, stage_column, write_stages
+from spiking_tasnet.separation.causal import differs_in_sight, looking_back
 from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.module import SeparationModule
@@ -36,7 +37,8 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
         config: the experiment.
         data_dir: what stage 0 made.
         exp_dir: the result goes to `exp_dir/ann`; a run that was interrupted there goes on.
-        init: a model.pt, or a packed file, whose ANN of the same sizes to start from; None for random weights.
+        init: a model.pt, or a packed file, whose ANN of the same sizes to start from, or a causal network of these
+            sizes from one that looks ahead too (`looking_back`); None for random weights.
 
     Returns:
         The path of the model.
@@ -67,6 +69,8 @@ def _start(config: Config, data: SeparationData, init: Path | None) -> TasNet:
             add_residuals(network)
         return network
     network = load_network(init, ann=True)
+    if not network.is_spiking and differs_in_sight(network.config, config.model):
+        network = looking_back(network, config.model)
     if network.is_spiking or network.config != config.model:
         raise ValueError(
             f"{init}: a network of other sizes, or a spiking one, found; --init takes an ANN of these sizes"
