@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_options(parser, holds=" (holds tr/ and cv/, or talkers/ and cv/)")
     add_folder(parser)
-    parser.add_argument("--init", type=Path, metavar="FILE", help=f"ANN of the same sizes to start from, or {NAMES}")
+    told = f"ANN of the same sizes to start from, or {NAMES}; a causal network also starts from one that looks ahead"
+    parser.add_argument("--init", type=Path, metavar="FILE", help=told)
 
 
 def run(args: argparse.Namespace) -> None:

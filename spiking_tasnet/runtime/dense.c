@@ -14,10 +14,16 @@
 enum {
     LANES = REGISTER / 4,
     PARTS = DENSE_BLOCK / LANES, /* registers of a block */
-    FRAMES = 8 / PARTS           /* at a time: eight sums stay in registers */
+    FRAMES = 8 / PARTS,          /* at a time: eight sums stay in registers */
+    WIDE = REGISTER / 8,         /* doubles in a register */
+    WIDE_PARTS = DENSE_BLOCK / WIDE,
+    WIDE_FRAMES = 8 / WIDE_PARTS
 };
 typedef float floats_t __attribute__((vector_size(REGISTER), aligned(4), may_alias));
 typedef int32_t ints_t __attribute__((vector_size(REGISTER), aligned(4), may_alias));
+typedef float narrow_t __attribute__((vector_size(REGISTER / 2), aligned(4), may_alias));
+typedef double doubles_t __attribute__((vector_size(REGISTER), aligned(8), may_alias));
+typedef int64_t longs_t __attribute__((vector_size(REGISTER), aligned(8), may_alias));
 
 static int64_t blocks_of(int64_t outputs) { return (outputs + DENSE_BLOCK - 1) / DENSE_BLOCK; }
 
@@ -96,19 +102,52 @@ void dense_run(const dense_t *layer, const float *x, int64_t gap, int64_t frames
     }
 }
 
-void dense_normalise(const float *x, int64_t chan, int64_t frames, const float *gain, const float *bias, float eps,
-                     float *y)
+static inline __attribute__((always_inline)) void run_wide(const dense_t *layer, int64_t block, const double *x,
+                                                           int64_t gap, int frames, double *y)
 {
-    for (int64_t n = 0; n < frames; n++, x += chan, y += chan) {
+    const float *row = layer->rows + block * layer->inputs * DENSE_BLOCK;
+    int64_t first = block * DENSE_BLOCK, width = layer->outputs - first;
+    doubles_t sum[WIDE_FRAMES][WIDE_PARTS];
+    for (int n = 0; n < frames; n++)
+        for (int part = 0; part < WIDE_PARTS; part++)
+            sum[n][part] = __builtin_convertvector(*(const narrow_t *)(layer->bias + first + part * WIDE), doubles_t);
+    for (int64_t in = 0; in < layer->inputs; in++, row += DENSE_BLOCK)
+        for (int part = 0; part < WIDE_PARTS; part++) {
+            doubles_t weight = __builtin_convertvector(*(const narrow_t *)(row + part * WIDE), doubles_t);
+            for (int n = 0; n < frames; n++)
+                sum[n][part] += weight * x[n * gap + in];
+        }
+    for (int n = 0; n < frames; n++) {
+        for (int part = 0; part < WIDE_PARTS; part++) /* a NaN stays one */
+            sum[n][part] = (doubles_t)((longs_t)sum[n][part] & ~(sum[n][part] < 0.0));
+        memcpy(y + n * layer->outputs + first, sum[n],
+               sizeof(double) * (size_t)(width < DENSE_BLOCK ? width : DENSE_BLOCK));
+    }
+}
+
+void dense_rectified(const dense_t *layer, const double *x, int64_t gap, int64_t frames, double *y)
+{
+    for (int64_t block = 0; block < blocks_of(layer->outputs); block++) {
+        int64_t n = 0;
+        for (; n + WIDE_FRAMES <= frames; n += WIDE_FRAMES)
+            run_wide(layer, block, x + n * gap, gap, WIDE_FRAMES, y + n * layer->outputs);
+        for (; n < frames; n++)
+            run_wide(layer, block, x + n * gap, gap, 1, y + n * layer->outputs);
+    }
+}
+
+void dense_normalise(double *x, int64_t chan, int64_t frames, const float *gain, const float *bias, double eps)
+{
+    for (int64_t n = 0; n < frames; n++, x += chan) {
         double mean = 0, variance = 0;
         for (int64_t c = 0; c < chan; c++)
             mean += x[c];
         mean /= (double)chan;
         for (int64_t c = 0; c < chan; c++)
             variance += (x[c] - mean) * (x[c] - mean);
-        float centre = (float)mean, scale = (float)(1 / sqrt(variance / (double)chan + eps));
+        double scale = 1 / sqrt(variance / (double)chan + eps);
         for (int64_t c = 0; c < chan; c++)
-            y[c] = (x[c] - centre) * scale * gain[c] + bias[c];
+            x[c] = (x[c] - mean) * scale * gain[c] + bias[c];
     }
 }
 

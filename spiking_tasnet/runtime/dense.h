@@ -25,9 +25,11 @@ void dense_fill_transposed(dense_t *layer, const float *weights);
  * `rectify`. Each sum is taken in one order, however many frames there are. */
 void dense_run(const dense_t *layer, const float *x, int64_t gap, int64_t frames, int rectify, float *y);
 
-/* Zero mean and unit variance over the channels of each frame, then gain and bias. */
-void dense_normalise(const float *x, int64_t chan, int64_t frames, const float *gain, const float *bias, float eps,
-                     float *y);
+/* The same, rectified and summed in double: what decides on spikes must not depend on the order of the sums. */
+void dense_rectified(const dense_t *layer, const double *x, int64_t gap, int64_t frames, double *y);
+
+/* Give x zero mean and unit variance over the channels of each frame, then gain and bias. */
+void dense_normalise(double *x, int64_t chan, int64_t frames, const float *gain, const float *bias, double eps);
 
 /* y = x / (1 + exp(-mask)), n values. */
 void dense_mask(const float *mask, const float *x, int64_t n, float *y);

@@ -29,6 +29,8 @@ struct separator {
     int64_t encoded_ring, decoded;
     float *output;           /* (n_src, room): `ready` samples, then sums that are not complete */
     int64_t room, ready, given;
+    double *samples;         /* `input` again, for the encoder */
+    double *exact, *charges; /* a batch of encoded frames, and of what they charge the encoding neurons with */
     float *frames, *values;  /* a batch of the widest layer, twice */
     float *gathered, *masks; /* a batch of what the readout reads, and of masks */
     void *scratch;
@@ -67,6 +69,9 @@ static void lay_out(separator_t *s, arena_t *arena)
     s->room = model->kernel_size + (BATCH - 1) * model->stride;
     int64_t widest = most(most(filters, model->kernel_size), most(model->bn_chan, model->hid_chan));
     s->input = arena_take(arena, model->kernel_size - 1 + BATCH * model->stride, sizeof(float));
+    s->samples = arena_take(arena, model->kernel_size - 1 + BATCH * model->stride, sizeof(double));
+    s->exact = arena_take(arena, BATCH * filters, sizeof(double));
+    s->charges = arena_take(arena, BATCH * model->bn_chan, sizeof(double));
     s->encoded = arena_take(arena, s->encoded_ring * filters, sizeof(float));
     s->output = arena_take(arena, model->n_src * s->room, sizeof(float));
     s->frames = arena_take(arena, BATCH * widest, sizeof(float));
@@ -145,20 +150,29 @@ void separator_reset(separator_t *s)
 
 /* ---- Frames. */
 
+static void narrow(const double *from, int64_t count, float *to)
+{
+    for (int64_t n = 0; n < count; n++)
+        to[n] = (float)from[n];
+}
+
 /* The next `count` frames of encoder, norm and encoding layer. */
 static void encode(separator_t *s, int64_t count)
 {
     const stn_t *model = &s->model;
     layer_t *layer = &s->layer[0];
-    const float *samples = s->input;
+    const double *samples = s->samples;
+    for (int64_t n = 0; n < s->held; n++)
+        s->samples[n] = s->input[n];
     for (int64_t part = count; count; count -= part, part = count) {
         int64_t slot = layer->frames % s->encoded_ring;
         int32_t *words = layer_next(layer, &part);
         part = least(part, s->encoded_ring - slot);
-        float *encoded = s->encoded + slot * model->n_filters;
-        dense_run(&s->encoder, samples, model->stride, part, 1, encoded);
-        dense_normalise(encoded, model->n_filters, part, s->norm_gain, s->norm_bias, model->eps, s->frames);
-        dense_run(&s->encoding, s->frames, model->n_filters, part, 1, s->values);
+        dense_rectified(&s->encoder, samples, model->stride, part, s->exact);
+        narrow(s->exact, part * model->n_filters, s->encoded + slot * model->n_filters);
+        dense_normalise(s->exact, model->n_filters, part, s->norm_gain, s->norm_bias, model->eps);
+        dense_rectified(&s->encoding, s->exact, model->n_filters, part, s->charges);
+        narrow(s->charges, part * model->bn_chan, s->values);
         layer_encode(layer, s->values, s->threshold, s->start, model->v_init, model->spread, part, words);
         layer_done(layer, part, s->scratch);
         samples += part * model->stride;

@@ -132,7 +132,7 @@ static const char *read_header(stn_t *model, const uint8_t *data, size_t size)
             return "it holds a size out of range; export it again";
         *sizes[n] = header.sizes[n];
     }
-    if (model->stride > model->kernel_size || model->taps % 2 == 0 || header.flags > 7 || header.fraction_bits != 8 ||
+    if (model->stride > model->kernel_size || (model->taps % 2 == 0 && !(header.flags & CAUSAL)) || header.flags > 7 || header.fraction_bits != 8 ||
         !(header.eps > 0 && header.eps < 1) || !(header.v_init >= 0 && header.v_init < 1))
         return VALUES;
     if (model->bn_chan * model->taps > 65536 || model->hid_chan * model->taps > 65536)

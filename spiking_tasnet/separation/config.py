@@ -37,7 +37,7 @@ class ModelConfig:
         stride: samples between frames, L / 2 in the paper.
         bn_chan: channels out of the 1x1 encoding convolution.
         hid_chan: channels of the dilated convolutions.
-        conv_kernel_size: frames a dilated filter reads; odd, so that the length is kept.
+        conv_kernel_size: frames a dilated filter reads; odd, so that the length is kept, unless it is causal.
         n_blocks: dilated convolutions; block i has dilation 2**i.
         causal: dilated filters read no later frame, so that a stream is late by one encoder filter only; else they
             reach as far ahead as back.
@@ -62,8 +62,11 @@ class ModelConfig:
             value, most = getattr(self, item.name), MOST[item.name]
             if not 1 <= value <= most:
                 raise ValueError(f"model.{item.name}: {value} found, at least 1 expected, at most {most}")
-        if self.conv_kernel_size % 2 == 0:
-            raise ValueError(f"model.conv_kernel_size: {self.conv_kernel_size} found, an odd number expected")
+        if self.conv_kernel_size % 2 == 0 and not self.causal:
+            raise ValueError(
+                f"model.conv_kernel_size: {self.conv_kernel_size} found, an odd number expected; "
+                "only a causal network takes an even one"
+            )
         if self.stride > self.kernel_size:
             raise ValueError(f"model.stride: {self.stride} found, at most kernel_size ({self.kernel_size}) expected")
         if self.n_weights > MOST_WEIGHTS:

@@ -2,6 +2,7 @@
 
 PyTorch's own convolutions of a signal of one channel cost as much as a dilated layer on a CPU; a product with the
 matrix of filters costs a tenth of it. Values, gradients and parameters are those of the classes that these extend.
+What encoder and norm are given in float64 they compute in float64.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class FrameEncoder(nn.Conv1d):
     def forward(self, input: Tensor) -> Tensor:
         """Cut frames, then multiply."""
         frames = input[:, 0].unfold(-1, self.kernel_size[0], self.stride[0]).contiguous()
-        return F.linear(frames, self.weight[:, 0]).movedim(-1, 1)
+        return F.linear(frames, _precise(self.weight[:, 0], frames)).movedim(-1, 1)
 
 
 class FrameDecoder(nn.ConvTranspose1d):
@@ -64,8 +65,14 @@ class FrameNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise."""
         rows = x.movedim(1, -1)
-        normal = F.layer_norm(rows, rows.shape[-1:], self.gain[:, 0], self.bias[:, 0], self.eps)
+        gain, bias = _precise(self.gain[:, 0], x), _precise(self.bias[:, 0], x)
+        normal = F.layer_norm(rows, rows.shape[-1:], gain, bias, self.eps)
         return normal.to(x.dtype).movedim(-1, 1)
+
+
+def _precise(values: Tensor, x: Tensor) -> Tensor:
+    """Weights in float64 where x is; autocast decides otherwise."""
+    return values.double() if x.dtype == torch.float64 else values
 
 
 def overlap_add(pieces: Tensor, stride: int) -> Tensor:

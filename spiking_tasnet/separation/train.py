@@ -15,6 +15,7 @@ from spiking_tasnet.files import write_json
 from spiking_tasnet.models import network_path
 from spiking_tasnet.processes import is_first
 from spiking_tasnet.ptl import ProgressiveTandemLearning, stage_column, write_stages
+from spiking_tasnet.separation.causal import differs_in_sight, looking_back
 from spiking_tasnet.separation.config import Config, TrainConfig
 from spiking_tasnet.separation.data import SeparationData
 from spiking_tasnet.separation.module import SeparationModule
@@ -37,8 +38,8 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
         config: the experiment.
         data_dir: what stage 0 made.
         exp_dir: the result goes to `exp_dir/ann`; a run that was interrupted there goes on.
-        init: a model.pt, a packed file, or the name of a shipped network, whose ANN of the same sizes to start from;
-            None for random weights.
+        init: a model.pt, a packed file, or the name of a shipped network, whose ANN of the same sizes to start from, or
+            a causal network of these sizes from one that looks ahead too (`looking_back`); None for random weights.
 
     Returns:
         The path of the model.
@@ -69,6 +70,8 @@ def _start(config: Config, data: SeparationData, init: Path | None) -> TasNet:
             add_residuals(network)
         return network
     network = load_network(init, ann=True)
+    if not network.is_spiking and differs_in_sight(network.config, config.model):
+        network = looking_back(network, config.model)
     if network.is_spiking or network.config != config.model:
         raise ValueError(
             f"{init}: a network of other sizes, or a spiking one, found; --init takes an ANN of these sizes"

@@ -95,9 +95,8 @@ def carries_shortcut(operator: Operator) -> bool:
         return False
     spans = [gap * (taps - 1) for gap, taps in zip(operator.dilation, operator.kernel_size, strict=True)]
     zeros = paddings(operator)
-    odd = all(taps % 2 for taps in operator.kernel_size)
     whole = all(before % gap == 0 for (before, _), gap in zip(zeros, operator.dilation, strict=True))
-    return odd and whole and list(map(sum, zeros)) == spans
+    return whole and list(map(sum, zeros)) == spans
 
 
 def identity_tap(operator: Operator, weight: Tensor) -> Tensor:

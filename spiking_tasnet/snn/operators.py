@@ -125,7 +125,7 @@ def _apply_channels_last(operator: nn.Conv1d, x: Tensor, weight: Tensor, bias: T
     pointwise = (
         operator.kernel_size == (1,) and operator.stride == (1,) and operator.groups == 1 and not _pads(operator)
     )
-    if pointwise and torch.is_grad_enabled():
+    if pointwise and (torch.is_grad_enabled() or x.dtype == torch.float64):
         return F.linear(x.movedim(1, -1), weight[..., 0], bias).movedim(-1, 1)
     padding = operator.padding if isinstance(operator.padding, str) else (0, *operator.padding)
     image, kernel = x.unsqueeze(2), weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)

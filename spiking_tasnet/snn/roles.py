@@ -86,9 +86,17 @@ def _analog_channels_last(
 
 
 def encoding(branch: Branch, settings: SpikingSettings, x: Tensor | Spikes) -> Spikes:
-    """The analog value, discharged one spike per step from the first (section 3.4), or spread over the window."""
+    """The analog value, discharged one spike per step from the first (section 3.4), or spread over the window.
+
+    What comes in float64 is summed in float64, so that no order of the sums can flip a spike.
+    """
     with full_precision(branch.threshold.device):
-        activation = branch.activation(_value(branch, x))
+        if isinstance(x, Tensor) and x.dtype == torch.float64:
+            bias = None if branch.bias is None else branch.bias.double()
+            precise = branch._replace(weight=branch.weight.double(), bias=bias)
+            activation = precise.activation(x).to(branch.threshold.dtype)
+        else:
+            activation = branch.activation(_value(branch, x))
     check_finite(activation, "what is encoded")
     with torch.no_grad():
         timing = settings.num_steps, settings.v_init, settings.encoding

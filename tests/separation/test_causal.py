@@ -8,6 +8,7 @@ import torch
 from tiny_separator import TINY, tiny_network
 from torch import nn
 
+from spiking_tasnet.separation.causal import differs_in_sight, looking_back
 from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.network import load_model, save_model
 from spiking_tasnet.separation.residual import add_residuals, fold_residuals, residual_layers, unfold_residuals
@@ -18,6 +19,7 @@ from spiking_tasnet.snn.kernels import event, reference
 from spiking_tasnet.snn.operators import CausalConv1d, apply_operator, check_operator, fan_out
 
 CAUSAL = dataclasses.replace(TINY, causal=True, n_blocks=4)
+TWO_TAPS = dataclasses.replace(CAUSAL, conv_kernel_size=2)
 
 
 def test_the_paper_is_not_causal():
@@ -66,8 +68,9 @@ def test_a_model_file_keeps_it(tmp_path):
 
 
 @torch.no_grad()
-def test_residual_training_folds_into_the_tap_of_the_own_frame():
-    network, mixture = tiny_network(config=CAUSAL), 0.1 * torch.randn(2, 3000)
+@pytest.mark.parametrize("config", [CAUSAL, TWO_TAPS], ids=["three taps", "two taps"])
+def test_residual_training_folds_into_the_tap_of_the_own_frame(config):
+    network, mixture = tiny_network(config=config), 0.1 * torch.randn(2, 3000)
     assert len(residual_layers(network)) == CAUSAL.n_blocks
     residual = copy.deepcopy(network)
     add_residuals(residual)
@@ -79,7 +82,31 @@ def test_residual_training_folds_into_the_tap_of_the_own_frame():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("kernel_size", "dilation", "groups"), [(3, 4, 1), (1, 1, 1), (5, 2, 3)])
+@pytest.mark.parametrize(("taps", "kept"), [(1, 1), (2, 2), (3, 3), (4, 3), (5, 3)])
+def test_a_start_that_looks_both_ways_gives_its_view_of_the_past(taps, kept):
+    """A network of five taps, of which the two that look ahead are zero, is its own causal copy."""
+    both = tiny_network(config=dataclasses.replace(CAUSAL, causal=False, conv_kernel_size=5))
+    for layer in both.separator[1:]:
+        layer.operator.weight[..., 3:] = 0
+        layer.operator.weight[..., : 3 - kept] = 0
+    config = dataclasses.replace(CAUSAL, conv_kernel_size=taps)
+    assert differs_in_sight(both.config, config)
+    causal, mixture = looking_back(both, config), 0.1 * torch.randn(2, 3000)
+    assert causal.config == config and not causal.training
+    torch.testing.assert_close(causal(mixture), both(mixture), atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change", [{"causal": False}, {"hid_chan": 12}, {"conv_kernel_size": 7}, {"n_blocks": 3}, {"stride": 4}]
+)
+def test_other_sizes_are_no_start_for_it(change):
+    config = dataclasses.replace(CAUSAL, conv_kernel_size=5)
+    assert not differs_in_sight(dataclasses.replace(config, causal=False), dataclasses.replace(config, **change))
+    assert not differs_in_sight(CAUSAL, CAUSAL)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("kernel_size", "dilation", "groups"), [(2, 4, 1), (3, 4, 1), (1, 1, 1), (5, 2, 3)])
 def test_the_convolution_is_one_with_zeros_before_it(kernel_size, dilation, groups):
     operator = CausalConv1d(6, 9, kernel_size, dilation=dilation, groups=groups)
     plain = nn.Conv1d(6, 9, kernel_size, dilation=dilation, groups=groups)

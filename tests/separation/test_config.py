@@ -54,7 +54,7 @@ def test_what_is_saved_is_read_back(tmp_path):
         ("model.n_blocks=true", "n_blocks: True found, int expected"),
         ("ann.lr=fast", "lr: 'fast' found, float expected"),
         ("ann.schedule=step", "'step' found, 'plateau', 'cosine' or 'hold' expected"),
-        ("model.conv_kernel_size=4", "an odd number expected"),
+        ("model.conv_kernel_size=4", "an odd number expected; only a causal network takes an even one"),
         ("model.n_src=0", "at least 1 expected"),
         ("ptl.percentile=0", "percentile in"),
         ("model", "KEY=VALUE expected"),

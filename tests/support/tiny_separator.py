@@ -12,7 +12,7 @@ from spiking_tasnet.separation.network import TasNet, save_model
 from spiking_tasnet.snn import Constraints, convert
 
 TINY = ModelConfig(n_filters=16, bn_chan=8, hid_chan=8, kernel_size=16, stride=8, n_blocks=2)
-CAUSAL = replace(TINY, causal=True)
+CAUSAL = replace(TINY, causal=True, conv_kernel_size=2)
 
 
 def tiny_network(spiking: bool = False, config: ModelConfig = TINY) -> TasNet:

@@ -199,6 +199,9 @@ def test_a_training_starts_from_a_model(data_dir, tmp_path, capsys):
     mixture = torch.randn(2, 4000)
     with torch.no_grad():
         assert (again(mixture) - first(mixture)).norm() < 0.1 * first(mixture).norm()
+    causal = "--set", "model.causal=true", "--set", "model.conv_kernel_size=2"
+    assert train("train", data_dir, tmp_path / "causal", "--init", str(model), *causal) == 0
+    assert load_model(tmp_path / "causal/ann/model.pt").config.causal
     assert train("train", data_dir, tmp_path / "other", "--init", str(model), "--set", "model.hid_chan=12") == 1
     assert "--init takes an ANN of these sizes" in capsys.readouterr().err
 
