@@ -1,9 +1,10 @@
 """The model card and README's table, filled from figures.json, so that no figure is typed by hand.
 
-python -m benchmarks.model_card [--figures recipes/talkers/figures.json] [--times FILE]
+python -m benchmarks.model_card [--figures recipes/talkers/figures.json] [--live-figures FILE] [--times FILE]
 
-Writes docs/model_card.md and the same beside the model, and the block of README between its two marks. Figures are made
-by benchmarks.model_figures, times by benchmarks.separate --out. Without figures the card says that there are none.
+Writes docs/model_card.md and the same beside the models, and the block of README between its two marks. Figures are
+made by benchmarks.model_figures, times by benchmarks.separate --out. Without figures the card says that there are none;
+the live network has a chapter where there are figures of it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from spiking_tasnet.report.templates import templates_in
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes" / "talkers"
-FIGURES, TIMES, FACTS = RECIPE / "figures.json", RECIPE / "times.json", RECIPE / "facts.json"
+FIGURES, LIVE_FIGURES = RECIPE / "figures.json", RECIPE / "figures_live.json"
+TIMES, FACTS = RECIPE / "times.json", RECIPE / "facts.json"
 CARDS = (ROOT / "docs" / "model_card.md", ROOT / "spiking_tasnet" / "models" / "README.md")
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "listen.html"
 MARKS = "<!-- figures: python -m benchmarks.model_card -->", "<!-- end of figures -->"
@@ -39,28 +41,52 @@ python -m benchmarks.model_figures --model spiking_tasnet/models/talkers.pt --ou
 python -m benchmarks.separate --model spiking_tasnet/models/talkers.pt --threads 2 --out times.json \\
     --sound tests/fixtures/readers/two_men_mix.flac
 python -m benchmarks.model_card --figures figures/figures.json --times times.json"""
+LIVE_COMMANDS = """
+
+# the live network, with the settings that the tables above name
+spiking-tasnet train --config recipes/talkers/conf/live.yaml --data recipes/talkers/data \\
+    --exp recipes/talkers/exp/live --init spiking_tasnet/models/talkers.pt
+spiking-tasnet convert --config recipes/talkers/conf/ptl_live.yaml --data recipes/talkers/data \\
+    --exp recipes/talkers/exp/live
+spiking-tasnet pack recipes/talkers/exp/live/snn --ann recipes/talkers/exp/live/ann -o spiking_tasnet/models/live.pt \\
+    --facts recipes/talkers/facts.json --facts recipes/talkers/facts_live.json
+python -m benchmarks.model_figures --model spiking_tasnet/models/live.pt --out figures_live \\
+    --open talkers=recipes/talkers/data/tt --open so762=so762/tt --closed talkers=recipes/talkers/data/cv
+python -m benchmarks.model_card --live-figures figures_live/figures.json"""
 
 
-def card(figures: Mapping[str, Any] | None, times: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> str:
+def card(
+    figures: Mapping[str, Any] | None,
+    times: Mapping[str, Any] | None,
+    facts: Mapping[str, Any],
+    live: Mapping[str, Any] | None = None,
+) -> str:
     """The card as Markdown.
 
     Args:
         figures: of `model_figures`; None where there is no model.
         times: of `benchmarks.separate`; None leaves them out.
         facts: data and licences, where the figures do not hold them.
+        live: figures of the live network; None leaves its chapter out.
     """
     facts = figures["facts"] if figures else facts
     templates = templates_in(Path(__file__).parent, keep_trailing_newline=True)
-    given: dict[str, Any] = {"figures": figures, "corpora": corpora_table(facts), "commands": COMMANDS}
+    given: dict[str, Any] = {"figures": figures, "corpora": corpora_table(facts)}
+    given |= {"commands": COMMANDS + (LIVE_COMMANDS if live else ""), "live": chapter(live) if live else None}
     if figures:
-        given |= {
-            "sizes": size_table(figures["model"]),
-            "parts": parts(figures),
-            "times": time_section(times) if times else "",
-            "start": f"Training started from {facts['start']}." if "start" in facts else "",
-            "runs": runs_table(facts),
-        }
+        given |= {**chapter(figures), "times": time_section(times) if times else ""}
     return templates.get_template("model_card.md.j2").render(given)
+
+
+def chapter(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card says of one network."""
+    facts = figures["facts"]
+    return {
+        "sizes": size_table(figures["model"]),
+        "parts": parts(figures),
+        "start": f"Training started from {facts['start']}." if "start" in facts else "",
+        "runs": runs_table(facts),
+    }
 
 
 def size_table(model: Mapping[str, Any]) -> str:
@@ -75,6 +101,8 @@ def size_table(model: Mapping[str, Any]) -> str:
         ["context", f"{model['receptive_field_s']:.2f} s"],
         ["spikes", f"N_s = {model['num_steps']}, weights of {model['weight_bits'] or 32} bits"],
     ]
+    if sizes.get("causal"):
+        rows.append(["algorithmic latency", f"{frame[0]}, one filter: the network is causal"])
     return table(["", ""], rows, text_columns=2)
 
 
@@ -163,16 +191,19 @@ def main() -> None:
     """Write both copies of the card and README's block."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--figures", type=Path, default=FIGURES, metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--live-figures", type=Path, default=LIVE_FIGURES, metavar="FILE", help="default: %(default)s")
     parser.add_argument("--times", type=Path, default=TIMES, metavar="FILE", help="default: %(default)s")
     args = parser.parse_args()
-    figures, times = (read_json(path) if path.is_file() else None for path in (args.figures, args.times))
-    text = card(figures, times, read_json(FACTS))
+    paths = args.figures, args.times, args.live_figures
+    figures, times, live = (read_json(path) if path.is_file() else None for path in paths)
+    text = card(figures, times, read_json(FACTS), live)
     for path in CARDS:
         write_text(path, text)
         print(path)
     write_text(README, with_block(README.read_text(encoding="utf-8"), readme_block(figures)))
     print(README)
-    for path, kept in ((FIGURES, figures), (TIMES, times)):  # beside the recipe, from which a test makes the card again
+    made = ((FIGURES, figures), (TIMES, times), (LIVE_FIGURES, live))
+    for path, kept in made:  # beside the recipe, from which a test makes the card again
         if kept is not None:
             write_json(path, kept)
 

@@ -1,13 +1,14 @@
 """The model card says what figures.json holds, and the files in the checkout are what is made of it."""
 
 import copy
+import re
 import sys
 
 import pytest
 
 from benchmarks import model_card
 from spiking_tasnet.files import read_json, write_json
-from spiking_tasnet.models import SHIPPED
+from spiking_tasnet.models import LIVE, SHIPPED
 
 MEANS = {"n": 3, "si_sdr": 5.0, "stoi": 0.8}
 GAINS = {
@@ -45,16 +46,17 @@ def figures():
 
 
 def test_the_files_in_the_checkout_are_made_of_the_figures_in_the_checkout():
-    paths = model_card.FIGURES, model_card.TIMES
-    figures, times = (read_json(path) if path.is_file() else None for path in paths)
-    assert bool(figures) is SHIPPED.is_file()
-    expected = model_card.card(figures, times, read_json(model_card.FACTS))
+    paths = model_card.FIGURES, model_card.TIMES, model_card.LIVE_FIGURES
+    figures, times, live = (read_json(path) if path.is_file() else None for path in paths)
+    assert bool(figures) is SHIPPED.is_file() and bool(live) is LIVE.is_file()
+    expected = model_card.card(figures, times, read_json(model_card.FACTS), live)
     for path in model_card.CARDS:
         assert path.read_text(encoding="utf-8") == expected, f"{path}: run python -m benchmarks.model_card"
     readme = model_card.README.read_text(encoding="utf-8")
     assert model_card.with_block(readme, model_card.readme_block(figures)) == readme
-    if figures:
-        assert figures["model"]["bytes"] == SHIPPED.stat().st_size and figures["model"]["file"] == SHIPPED.name
+    for found, path in ((figures, SHIPPED), (live, LIVE)):
+        if found:
+            assert found["model"]["bytes"] == path.stat().st_size and found["model"]["file"] == path.name
 
 
 def test_every_figure_comes_from_the_file(figures):
@@ -71,11 +73,34 @@ def test_every_figure_comes_from_the_file(figures):
     assert "| all | 3 | +6.54 | +5.00 | -1.54 |" in model_card.card(figures, TIMES, {})
 
 
+def test_the_live_network_has_a_chapter_of_its_own(figures):
+    plain = model_card.card(figures, TIMES, {})
+    assert "live" not in plain and "algorithmic latency" not in plain
+    live = copy.deepcopy(figures)
+    live["model"]["sizes"] = SIZES | {"causal": True}
+    live["facts"] |= read_json(model_card.RECIPE / "facts_live.json")
+    live["corpora"]["talkers"]["open"]["gains"]["all"]["snn"]["si_sdr_i"] = 3.21
+    text = model_card.card(figures, TIMES, {}, live)
+    before, mark, chapter = text.partition("\n## The live network\n")
+    assert mark and plain.startswith(before)  # the first chapter is as it was
+    chapter, mark, after = chapter.partition("\n## Data, licences, attribution\n")
+    assert mark and plain.partition(mark)[2].startswith(after.partition("```")[0])
+    assert "| algorithmic latency | 4 ms, one filter: the network is causal |" in chapter
+    assert "It was trained for a short time only and is no default." in chapter and "| all | 3 | +6.54 | +3.21 |" in chapter
+    assert "### Open: talkers, live network" in chapter and "### Closed: talkers, live network" in chapter
+    assert "Training started from the ANN of spiking_tasnet/models/talkers.pt" in chapter
+    assert "| training time | 0.25 h |" in chapter and "\n\n\n" not in text
+    files = re.findall(r"recipes/talkers/(?:conf/)?[\w]+\.(?:yaml|json)", model_card.LIVE_COMMANDS)
+    assert len(files) == 4 and all((model_card.ROOT / file).is_file() for file in files)
+    assert model_card.LIVE_COMMANDS in after
+
+
 def test_the_command_fills_card_and_readme(figures, tmp_path, monkeypatch, capsys):
     readme, cards = tmp_path / "README.md", (tmp_path / "docs" / "card.md", tmp_path / "beside.md")
     for name, value in (("README", readme), ("CARDS", cards), ("FIGURES", tmp_path / "f.json")):
         monkeypatch.setattr(model_card, name, value)
     monkeypatch.setattr(model_card, "TIMES", tmp_path / "t.json")
+    monkeypatch.setattr(model_card, "LIVE_FIGURES", tmp_path / "l.json")
     monkeypatch.setattr(model_card, "PAGE", tmp_path / "listen.html")
     write_json(tmp_path / "new.json", figures)
     readme.write_text(f"before\n{model_card.MARKS[0]}\n| old |\n{model_card.MARKS[1]}\nafter\n")
@@ -87,8 +112,12 @@ def test_the_command_fills_card_and_readme(figures, tmp_path, monkeypatch, capsy
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "| old |" not in text
     assert "| LibriSpeech dev-clean, 3 mixtures | **SNN, N_s = 8** | +6.32 dB | 2.31 | 0.23 |" in text
-    assert read_json(tmp_path / "f.json") == figures and not (tmp_path / "t.json").exists()
+    assert read_json(tmp_path / "f.json") == figures
+    assert not (tmp_path / "t.json").exists() and not (tmp_path / "l.json").exists()
+    monkeypatch.setattr(sys, "argv", ["benchmarks.model_card", *words, "--live-figures", str(tmp_path / "new.json")])
     model_card.main()
+    assert cards[0].read_text() == model_card.card(figures, None, {}, figures)
+    assert read_json(tmp_path / "l.json") == figures
     assert readme.read_text() == text and "(docs/model_card.md)" in text and "listen" not in text
     (tmp_path / "listen.html").touch()
     assert "[listen](docs/listen.html)" in model_card.readme_block(figures)

@@ -1,5 +1,6 @@
 """Configuration: typed, checked, every shipped file loads."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -14,6 +15,13 @@ from spiking_tasnet.vision import config as vision
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted([*ROOT.glob("recipes/*/conf/*.yaml"), *ROOT.glob("egs/*/conf/*.yaml")])
 VISION = ("mnist", "cifar10", "imagenet")  # recipes
+
+
+def test_the_live_network_is_converted_as_the_shipped_one_is():
+    conf = ROOT / "recipes" / "talkers" / "conf"
+    live, few, trained = (read_config(Config, conf / f"{name}.yaml") for name in ("ptl_live", "ptl_few", "live"))
+    assert live.model == trained.model and live.model.causal
+    assert dataclasses.replace(live, model=few.model) == few
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parts[-3]}/{path.name}")
