@@ -32,6 +32,7 @@ from spiking_tasnet.separation.config import ModelConfig
 from spiking_tasnet.separation.network import TasNet
 from spiking_tasnet.separation.packed import load_network
 from spiking_tasnet.snn import Constraints, convert, convertible_layers, keep_synapses, record_cost
+from spiking_tasnet.snn.energy import spikes_per_neuron
 from spiking_tasnet.training import run_facts
 
 TARGETS = {(8, 8): 0.8, (8, 32): 1.3}  # N_s, bits -> of the ANN's time, at most, for a trained network
@@ -166,12 +167,11 @@ def time_whole(found: Mapping[str, TasNet], clip: Tensor, rounds: int) -> dict[s
 
 
 @torch.no_grad()
-def spikes_per_neuron(snn: TasNet, clip: Tensor) -> float:
-    """Mean over all neurons that spike."""
-    with record_cost(snn) as costs:
-        snn(clip)
-    fired = [cost for cost in costs.values() if cost.neuron_updates]
-    return sum(cost.spikes_out for cost in fired) / sum(cost.neurons for cost in fired)
+def spikes_in(network: TasNet, clip: Tensor) -> float | None:
+    """Spikes per neuron, mean over all neurons that spike; None of an ANN."""
+    with record_cost(network) as costs:
+        network(clip)
+    return spikes_per_neuron(costs.values())
 
 
 def main() -> None:
@@ -199,7 +199,7 @@ def main() -> None:
     measured, rows = [], []
     for name, median in medians.items():
         spiking = found[name].is_spiking
-        spikes = spikes_per_neuron(found[name], clip) if spiking else None
+        spikes = spikes_in(found[name], clip) if spiking else None
         target = TARGETS.get(_steps_and_bits(found[name])) if spiking and (args.model or args.ann) else None
         facts = {"ms": median * 1e3, "real_time_factor": median / seconds, "ratio": median / medians["ANN"]}
         measured.append({"network": name, **facts, "spikes_per_neuron": spikes})

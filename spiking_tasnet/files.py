@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,21 +39,24 @@ def write_error(path: str | os.PathLike, error: Exception) -> OSError:
 
 
 def check_writable(folder: str | os.PathLike) -> None:
-    """Make `folder` and try to write there, before hours of work are spent on what cannot be kept.
+    """Try to make `folder` and to write there, before hours of work are spent on what cannot be kept.
+
+    Nothing is left behind: what is not there yet is tried in a folder of a temporary name, which no other process uses.
 
     Raises:
         OSError: it cannot be made, or not be written to; the message says what to do.
     """
-    folder = Path(folder)
+    wanted = Path(os.path.abspath(folder))
+    there = next(path for path in (wanted, *wanted.parents) if os.path.lexists(path))
+    probe = temporary_path(there / "probe")
+    below = probe / wanted.relative_to(there)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = temporary_path(folder / "probe")
-        try:
-            probe.write_bytes(b"probe")
-        finally:
-            probe.unlink(missing_ok=True)
+        below.mkdir(parents=True)
+        (below / "probe").write_bytes(b"probe")
     except OSError as error:
         raise write_error(folder, error) from None
+    finally:
+        shutil.rmtree(probe, ignore_errors=True)
 
 
 def temporary_path(path: str | os.PathLike) -> Path:

@@ -154,6 +154,17 @@ def test_a_cause_that_a_library_does_not_tell_is_guessed():
     )
 
 
-def test_a_folder_that_can_be_written_to_is_left_empty(tmp_path):
-    check_writable(tmp_path / "new" / "out")
-    assert list((tmp_path / "new" / "out").iterdir()) == []
+def test_a_folder_that_can_be_written_to_is_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path / "new" / "out", "new", ".", tmp_path):
+        check_writable(folder)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_left_as_it_was(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "file/below", "link", "link/below", "new/" + "n" * 300):
+        with pytest.raises(OSError, match="cannot be written"):
+            check_writable(tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "link"}

@@ -12,7 +12,7 @@ from spiking_tasnet.files import printable
 from spiking_tasnet.separation.audio.recording import Recording
 from spiking_tasnet.separation.separator import Separator
 from spiking_tasnet.separation.source_files import SourceFiles
-from spiking_tasnet.snn.energy import total_cost
+from spiking_tasnet.snn.energy import spikes_per_neuron, total_cost
 
 
 @dataclass
@@ -89,9 +89,8 @@ def separate_file(
     report.links = [link.as_dict() for link in stream.links]
     report.real_time_factor = round((time.monotonic() - began) / seconds, 4)
     costs, counted = stream.costs
-    spiking = [cost for cost in costs.values() if cost.neuron_updates]
-    if spiking:
-        neurons = sum(cost.neurons for cost in spiking)
-        report.spikes_per_neuron = round(sum(cost.spikes_out for cost in spiking) / neurons, 4)
+    spikes = spikes_per_neuron(costs.values())
+    if spikes is not None:
+        report.spikes_per_neuron = round(spikes, 4)
         report.synops_per_second = round(total_cost(costs, counted)["total"]["synops"])
     return report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,6 +94,12 @@ def record_cost(network: nn.Module) -> Iterator[dict[str, LayerCost]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def spikes_per_neuron(costs: Iterable[LayerCost]) -> float | None:
+    """Spikes in a window of N_s steps, mean over all neurons that spike; None where none does."""
+    spiking = [cost for cost in costs if cost.neuron_updates]
+    return sum(cost.spikes_out for cost in spiking) / sum(cost.neurons for cost in spiking) if spiking else None
 
 
 def total_cost(costs: dict[str, LayerCost], amount: float) -> dict[str, Any]:

@@ -254,6 +254,13 @@ def test_an_output_folder_that_cannot_be_is_told_before_a_model_is_loaded(tmp_pa
     assert "a file lies where a folder is needed" in capsys.readouterr().err
 
 
+def test_a_folder_is_made_for_results_only(separate, tmp_path):
+    separate(tmp_path / "absent.wav", "-o", tmp_path / "new" / "out", code=1)
+    assert not (tmp_path / "new").exists()
+    separate(write_speech(tmp_path / "a.wav", 0.1), "-o", tmp_path / "new" / "out")
+    assert names(tmp_path / "new" / "out") == ["a_s1.wav", "a_s2.wav"]
+
+
 def test_json_of_good_and_bad_files(separate, tmp_path):
     speech = speech_like(np.random.default_rng(0), 4.0, 16000)
     soundfile.write(tmp_path / "a.wav", np.r_[speech, np.zeros(40000), speech], 16000)

@@ -7,7 +7,15 @@ import torch
 from torch import nn
 
 from spiking_tasnet.snn import ConvertibleLayer, Spikes, SpikingSettings, convert, record_cost
-from spiking_tasnet.snn.energy import AC_JOULE, ENERGY_SOURCE, MAC_JOULE, LayerCost, dense_macs, total_cost
+from spiking_tasnet.snn.energy import (
+    AC_JOULE,
+    ENERGY_SOURCE,
+    MAC_JOULE,
+    LayerCost,
+    dense_macs,
+    spikes_per_neuron,
+    total_cost,
+)
 from spiking_tasnet.snn.words import pack
 
 CASES = {
@@ -112,6 +120,13 @@ def small():
         ConvertibleLayer(nn.Linear(8, 5)),
         ConvertibleLayer(nn.Linear(5, 3), readout=True, rectify=False),
     )
+
+
+def test_the_mean_of_spikes_is_over_the_neurons_that_spike():
+    analog = LayerCost("analog", neurons=1000)
+    layers = [LayerCost("spiking", spikes_out=n, neurons=10, neuron_updates=80) for n in (1, 4)]
+    assert spikes_per_neuron([analog]) is None and spikes_per_neuron([]) is None
+    assert spikes_per_neuron([analog, *layers, LayerCost("spiking", neurons=5, neuron_updates=40)]) == 5 / 25
 
 
 def test_an_ann_costs_its_macs_and_no_synops():
