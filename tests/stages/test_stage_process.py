@@ -76,6 +76,17 @@ def test_children_that_outlive_their_command_are_ended(run, tmp_path, monkeypatc
     wait_until(lambda: has_ended(int((tmp_path / "pid").read_text())))
 
 
+@pytest.fixture
+def in_the_foreground():
+    """Signals as a command in the foreground of a shell has them; `nohup` and `&` let it ignore some."""
+    own = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in own.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("in_the_foreground")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_interrupts_the_command_which_ends_in_order(run, number, tmp_path):
     code = (

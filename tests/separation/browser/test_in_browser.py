@@ -104,6 +104,13 @@ def test_it_gives_pythons_samples(opened, network, name):
     assert opened.log() == []
 
 
+def test_a_file_that_is_given_before_the_network_is_there_is_not_lost(browser, page):  # noqa: F811
+    for _ in range(3):
+        browser.open(page)
+        give(browser, MIXTURE)
+        assert text(browser, "#status") == f"Separated {MIXTURE.name}."
+
+
 def test_a_stereo_file_of_another_rate_is_separated(opened, network, tmp_path):
     parts = [soundfile.read(READERS / f"{name}_mix.flac")[0] for name in ("woman_and_man", "two_men", "two_women")]
     samples = soxr.resample(np.concatenate(parts), 8000, 44100, quality="VHQ")[:441_000]

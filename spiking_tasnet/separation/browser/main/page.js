@@ -3,7 +3,7 @@
 const $ = id => document.getElementById(id);
 const settings = JSON.parse($("settings").textContent);
 const state = name => { document.documentElement.dataset.state = name; };
-let worker, facts, job, playing, recording, addresses = [];
+let worker, facts, job, playing, recording, early, addresses = [];
 
 // ---- The worker.
 
@@ -48,7 +48,12 @@ function separate({channels, rate}) {
 // ---- One recording after the other.
 
 async function take(blob, name) {
-  if (!facts || document.documentElement.dataset.state === "busy") return;
+  const now = document.documentElement.dataset.state;
+  if (!facts && now === "loading") {
+    early = {blob, name};
+    say(`${name} is separated as soon as the network is there.`);
+  }
+  if (!facts || now === "busy") return;
   state("busy");
   $("trouble").hidden = true;
   $("results").hidden = true;
@@ -294,5 +299,8 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", follow);
     await start();
   } catch (error) {
     fail(`The page cannot separate here: ${error.message}`);
+    return;
   }
+  if (early) take(early.blob, early.name);
+  else choose($("file").files); // chosen before this script was read
 })();
