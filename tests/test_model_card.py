@@ -89,7 +89,7 @@ def test_the_live_network_has_a_chapter_of_its_own(figures):
     assert "It was trained for a short time only and is no default." in chapter
     assert "| all | 3 | +6.54 | +3.21 |" in chapter
     assert "### Open: talkers, live network" in chapter and "### Closed: talkers, live network" in chapter
-    assert "Training started from the ANN of spiking_tasnet/models/talkers.pt" in chapter
+    assert f"Training started from {live['facts']['start']}." in chapter
     assert "| training time | 0.25 h |" in chapter and "\n\n\n" not in text
     files = re.findall(r"recipes/talkers/(?:conf/)?[\w]+\.(?:yaml|json)", model_card.LIVE_COMMANDS)
     assert len(files) == 4 and all((model_card.ROOT / file).is_file() for file in files)
