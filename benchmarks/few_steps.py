@@ -30,31 +30,24 @@ from spiking_tasnet.separation.scores.score_set import score_set
 from spiking_tasnet.separation.separate_set import separate_set
 from spiking_tasnet.separation.train import convert_ann
 
-OPTIONS = {
-    "V[0] = theta / 2": ["ptl.v_init=0.5"],
-    "encoding spread": ["ptl.encoding=spread"],
-    "thresholds per channel": ["ptl.channel_wise=true"],
-    "percentile 99.99": ["ptl.percentile=99.99"],
-    "no gradient where saturated": ["ptl.clip_saturated_gradient=true"],
-    "distillation": ["snn.distil=300"],
-    "price on spikes": ["snn.spike_penalty=2.5"],
-    "all layers together at the end": ["ptl.joint_lr=0.0002"],
-}
 PAPER, ALL, FEW_BITS = "the paper's rule", "all of them but the percentile and the gradient", "the same, 8-bit weights"
 LEFT_OUT = ("percentile 99.99", "no gradient where saturated")
-JOINT = "ptl.joint_lr=0.0002"
 
 
 def rows_of(joint: int) -> dict[str, list[str]]:
-    """Settings of each row of the table."""
-    given = {name: _with_joint(settings, joint) for name, settings in OPTIONS.items()}
-    together = [setting for name, settings in given.items() if name not in LEFT_OUT for setting in settings]
-    few_bits = [*together, "ptl.weight_bits=8", "ptl.per_channel=true"]
-    return {PAPER: [], **given, ALL: together, FEW_BITS: few_bits}
-
-
-def _with_joint(settings: list[str], joint: int) -> list[str]:
-    return [*settings, f"ptl.joint_epochs={joint}"] if JOINT in settings else settings
+    """Settings of each row of the table; the last stage has `joint` epochs."""
+    options = {
+        "V[0] = theta / 2": ["ptl.v_init=0.5"],
+        "encoding spread": ["ptl.encoding=spread"],
+        "thresholds per channel": ["ptl.channel_wise=true"],
+        "percentile 99.99": ["ptl.percentile=99.99"],
+        "no gradient where saturated": ["ptl.clip_saturated_gradient=true"],
+        "distillation": ["snn.distil=300"],
+        "price on spikes": ["snn.spike_penalty=2.5"],
+        "all layers together at the end": ["ptl.joint_lr=0.0002", f"ptl.joint_epochs={joint}"],
+    }
+    together = [setting for name, settings in options.items() if name not in LEFT_OUT for setting in settings]
+    return {PAPER: [], **options, ALL: together, FEW_BITS: [*together, "ptl.weight_bits=8", "ptl.per_channel=true"]}
 
 
 def measure(args: argparse.Namespace, num_steps: int, settings: list[str], folder: Path) -> dict[str, Any]:

@@ -74,10 +74,10 @@ class TasNet(nn.Module):
         Raises:
             ValueError: a mixture shorter than one encoder filter.
         """
-        samples = self.pad(mixture).unsqueeze(1)
-        encoded = torch.relu(self.encoder(samples.double() if self._encodes_exactly else samples))
+        samples, exact = self.pad(mixture).unsqueeze(1), self._encodes_exactly
+        encoded = torch.relu(self.encoder(samples.double() if exact else samples))
         x = self.norm(encoded)
-        encoded = encoded.to(mixture.dtype) if self._encodes_exactly else encoded
+        encoded = encoded.to(mixture.dtype) if exact else encoded
         if not keeps_channels_last(x):
             x = x.contiguous()
         masks = self.mask(self.separator(x))
