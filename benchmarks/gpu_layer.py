@@ -60,7 +60,7 @@ def layer(args: argparse.Namespace, device: str) -> Layer:
 
 def folded(made: Layer) -> Tensor:
     """The unfused path: all steps folded into the batch of one convolution, then the scan over the currents."""
-    operator, train, (weight, current, threshold, v_init) = made.operator, made.train(), made.neurons
+    operator, train, (weight, current, threshold, v_init, _) = made.operator, made.train(), made.neurons
     z = F.conv1d(train.flatten(0, 1), weight, current, padding=operator.padding, dilation=operator.dilation)
     return pack(integrate_and_fire(z.view(*train.shape[:2], *z.shape[1:]), threshold.view(-1, 1), v_init)[0])
 
@@ -185,7 +185,7 @@ def compare(made: Layer, runs: dict[str, Callable[[], Tensor]]) -> None:
 
 def quantised(made: Layer) -> Layer:
     """The layer with int8 weights, in fixed point."""
-    weight, *rest, v_init = made.neurons
+    weight, *rest, v_init, _ = made.neurons
     unit = weight.abs().amax() / 127
     fixed = ((values / unit * 2**FRACTION_BITS).round().int() for values in rest)
     return made._replace(neurons=Neurons((weight / unit).round().to(torch.int8), *fixed, v_init))

@@ -52,7 +52,7 @@ class Layer(NamedTuple):
 
     def integers(self, bits: int) -> Neurons:
         """The same with weights of `bits` bits, layer-wise."""
-        weight, current, theta, v_init = self.floats()
+        weight, current, theta, v_init, _ = self.floats()
         lsb = weight.abs().max() / (2 ** (bits - 1) - 1)
         fixed = [(values / lsb * 2**kernels.FRACTION_BITS).round().int() for values in (current, theta)]
         return Neurons((weight / lsb).round().to(torch.int8), *fixed, v_init)

@@ -113,6 +113,7 @@ def describe(models: Mapping[str, Model]) -> dict[str, Any]:
         "num_steps": neurons[0].num_steps,
         "v_init": neurons[0].v_init,
         "encoding": neurons[0].encoding,
+        "firing": neurons[-1].firing,
         "weight_bits": neurons[0].constraints.weight_bits,
     }
 

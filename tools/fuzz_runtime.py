@@ -54,7 +54,12 @@ def models() -> list[bytes]:
     """Small networks of every kind that the file can carry."""
     found = []
     for number, (bits, changes) in enumerate(
-        [(0, {}), (8, {"num_steps": 32}), (4, {"encoding": "spread", "v_init": 0.5, "channel_wise": True})]
+        [
+            (0, {}),
+            (8, {"num_steps": 32}),
+            (4, {"encoding": "spread", "v_init": 0.5, "channel_wise": True}),
+            (8, {"firing": "phased", "v_init": 0.5}),
+        ]
     ):
         torch.manual_seed(number)
         network = TasNet(ModelConfig(n_filters=12, kernel_size=8, stride=3, bn_chan=10, hid_chan=9, n_blocks=3)).eval()

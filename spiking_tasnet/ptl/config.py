@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from spiking_tasnet.snn.settings import MAX_STEPS, Constraints, ConversionSettings, Encoding, Method
+from spiking_tasnet.snn.settings import MAX_STEPS, Constraints, ConversionSettings, Encoding, Firing, Method
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,9 @@ class PTLConfig:
         v_init: V[0] as a fraction of the threshold; 0 in the paper, 0.5 rounds instead of flooring.
         encoding: how the first layer fires: ``burst``, in consecutive steps from the first, as in the paper; or
             ``spread`` over the window, so that later layers count more exactly.
+        firing: when a neuron fires: ``immediate``, in the step in which its threshold is reached, as in the paper; or
+            ``phased``, after a window in which it only integrates, so that its count is exact. Few steps need it; every
+            layer is then a window later than the one before.
         threshold_batches: random training batches that the percentile is taken over.
         max_epochs_per_stage: end a stage after this many epochs even within its patience; 0 for no limit.
         clip_saturated_gradient: pass no tandem gradient where a count is saturated at N_s.
@@ -43,6 +46,7 @@ class PTLConfig:
     channel_wise: bool = False
     v_init: float = 0.0
     encoding: Encoding = "burst"
+    firing: Firing = "immediate"
     threshold_batches: int = 4
     max_epochs_per_stage: int = 0
     clip_saturated_gradient: bool = False
@@ -79,6 +83,7 @@ class PTLConfig:
             channel_wise=self.channel_wise,
             v_init=self.v_init,
             encoding=self.encoding,
+            firing=self.firing,
             constraints=Constraints(self.weight_bits, self.per_channel, self.fan_in),
         )
         return dataclasses.replace(settings, **changes)

@@ -27,7 +27,8 @@ static geometry_t geometry_of(const layer_t *layer)
                         .stride_w = 1,
                         .dilation_h = layer->reach.dilation,
                         .dilation_w = 1,
-                        .num_steps = layer->num_steps};
+                        .num_steps = layer->num_steps,
+                        .phased = layer->phased};
 }
 
 static geometry_t geometry_of_lists(const layer_t *layer)
@@ -68,8 +69,10 @@ static int variant_of(const stn_weights_t *weights, int64_t outputs, int64_t siz
     return INT16;
 }
 
-void layer_lay_out_neurons(layer_t *layer, arena_t *arena, int64_t inputs, const reach_t *own, const stn_spiking_t *from)
+void layer_lay_out_neurons(layer_t *layer, arena_t *arena, int64_t inputs, const reach_t *own,
+                           const stn_spiking_t *from, int phased)
 {
+    layer->phased = phased;
     layer->reach = *own;
     layer->inputs = inputs;
     layer->variant = variant_of(&from->weights, layer->chan, inputs * own->taps);

@@ -24,15 +24,16 @@ typedef struct {
     reach_t reach;
     int64_t inputs; /* channels below; 0 of the encoding layer, which has no neurons of its own here */
     int64_t block, outputs;
-    int variant;
+    int variant, phased;
     void *rows, *current, *threshold, *initial, *negative;
 } layer_t;
 
 /* A layer whose spikes are read over `reader`, by a spiking layer where `listed`. */
 void layer_lay_out(layer_t *layer, arena_t *arena, int64_t chan, int64_t num_steps, const reach_t *reader, int listed);
 
-/* Its neurons, which read `inputs` channels over `own`. */
-void layer_lay_out_neurons(layer_t *layer, arena_t *arena, int64_t inputs, const reach_t *own, const stn_spiking_t *from);
+/* Its neurons, which read `inputs` channels over `own`; where `phased`, they integrate a whole window before they fire. */
+void layer_lay_out_neurons(layer_t *layer, arena_t *arena, int64_t inputs, const reach_t *own,
+                           const stn_spiking_t *from, int phased);
 
 /* Fill in what was laid out; `from` is NULL for the encoding layer. */
 void layer_fill(layer_t *layer, const stn_spiking_t *from);

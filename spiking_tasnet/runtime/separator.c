@@ -56,7 +56,8 @@ static void lay_out(separator_t *s, arena_t *arena)
         layer_lay_out(&s->layer[n], arena, n ? model->hid_chan : chan, model->num_steps, &s->reach[n],
                       n < model->n_blocks - 1);
         if (n)
-            layer_lay_out_neurons(&s->layer[n], arena, s->layer[n - 1].chan, &s->reach[n - 1], &model->spiking[n - 1]);
+            layer_lay_out_neurons(&s->layer[n], arena, s->layer[n - 1].chan, &s->reach[n - 1], &model->spiking[n - 1],
+                                  model->phased);
         scratch = most(scratch, layer_scratch(&s->layer[n]));
     }
     chan = last_layer(s)->chan;

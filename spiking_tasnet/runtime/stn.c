@@ -11,7 +11,7 @@
 #define CUT "it ends before its last value; copy it again"
 #define VALUES "it holds a value that no export writes; export it again"
 
-enum { CAUSAL = 1, SPREAD = 2, RECTIFY = 4 };
+enum { CAUSAL = 1, SPREAD = 2, RECTIFY = 4, PHASED = 8 };
 enum { FLOAT32 = 0, INT8 = 1 };
 
 typedef struct {
@@ -132,13 +132,15 @@ static const char *read_header(stn_t *model, const uint8_t *data, size_t size)
             return "it holds a size out of range; export it again";
         *sizes[n] = header.sizes[n];
     }
-    if (model->stride > model->kernel_size || (model->taps % 2 == 0 && !(header.flags & CAUSAL)) || header.flags > 7 || header.fraction_bits != 8 ||
-        !(header.eps > 0 && header.eps < 1) || !(header.v_init >= 0 && header.v_init < 1))
+    if (model->stride > model->kernel_size || (model->taps % 2 == 0 && !(header.flags & CAUSAL)) ||
+        header.flags > 15 || header.fraction_bits != 8 || !(header.eps > 0 && header.eps < 1) ||
+        !(header.v_init >= 0 && header.v_init < 1))
         return VALUES;
     if (model->bn_chan * model->taps > 65536 || model->hid_chan * model->taps > 65536)
         return "it has more than 65536 inputs a neuron, which the event kernel does not take";
     model->causal = (header.flags & CAUSAL) != 0;
     model->spread = (header.flags & SPREAD) != 0;
+    model->phased = (header.flags & PHASED) != 0;
     model->rectify = (header.flags & RECTIFY) != 0;
     model->eps = header.eps;
     model->v_init = header.v_init;

@@ -22,7 +22,7 @@ typedef struct {
 
 typedef struct {
     int64_t sample_rate, n_src, n_filters, kernel_size, stride, bn_chan, hid_chan, taps, n_blocks, num_steps;
-    int causal, spread, rectify;
+    int causal, spread, rectify, phased;
     float eps, v_init;
     const float *encoder, *norm_gain, *norm_bias;     /* (n_filters, kernel_size), (n_filters) */
     stn_weights_t encoding;                           /* (bn_chan, n_filters, 1) */

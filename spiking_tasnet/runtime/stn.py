@@ -34,7 +34,7 @@ SIZES = (
     "n_blocks",
     "num_steps",
 )
-FLAGS = ("causal", "spread", "rectify")  # bit 0, 1, 2
+FLAGS = ("causal", "spread", "rectify", "phased")  # bit 0, 1, 2, 3
 FIXED = struct.Struct("<8sIIQ")  # magic, version, checksum of all that follows, size of the file
 HEADER = struct.Struct(f"<{len(SIZES)}IIffI")  # sizes, flags, eps, v_init, FRACTION_BITS
 FLOAT32, INT8 = 0, 1
@@ -86,6 +86,7 @@ def pack_separator(network: Any) -> bytes:
         "causal": config.causal,
         "spread": encoding.settings.encoding == "spread",
         "rectify": readout.rectify,
+        "phased": any(layer.settings.firing == "phased" for layer in spiking),
     }
     sections = [network.encoder.weight[:, 0], network.norm.gain, network.norm.bias]
     sections += [*_dense(encoding, None), _bias(encoding, None), encoding.threshold]
@@ -159,6 +160,8 @@ def _converted(network: Any) -> list[ConvertibleLayer]:
     steps = {layer.num_steps for layer in layers[:-1]}
     if len(steps) > 1 or max(steps) > MAX_PACKED_STEPS:
         raise ValueError(f"num_steps {sorted(steps)} found, one of at most {MAX_PACKED_STEPS} expected")
+    if len({layer.settings.firing for layer in layers[1:-1]}) > 1:
+        raise ValueError("layers that fire at once and phased ones found, one kind expected: convert them alike")
     rows = max(layer.operator.weight[0].numel() for layer in layers[1:])
     if network.config.n_blocks > MOST_BLOCKS or rows > MOST_ROWS:
         raise ValueError(

@@ -93,14 +93,15 @@ def neurons_behind(branch: Branch, settings: SpikingSettings, input_amplitude: T
         NumberError: integers that do not fit in 32 bits.
     """
     threshold, steps = branch.threshold, settings.num_steps
+    how = settings.v_init, settings.firing == "phased"
     if settings.constraints.weight_bits:
         integers, scale = integer_weight(branch.operator, settings.constraints, input_amplitude)
         unit = integer_unit(scale, input_amplitude)
         grid = fixed_point(branch.bias, unit, threshold, steps)
         check_range(integers, *grid, steps)
-        return Neurons(integers, *grid, settings.v_init)
+        return Neurons(integers, *grid, *how)
     current = torch.zeros_like(threshold) if branch.bias is None else branch.bias / steps
-    return Neurons(scale_inputs(branch.operator, branch.weight, input_amplitude), current, threshold, settings.v_init)
+    return Neurons(scale_inputs(branch.operator, branch.weight, input_amplitude), current, threshold, *how)
 
 
 def _held_weight(operator: Operator, input_amplitude: Tensor | None) -> Tensor:

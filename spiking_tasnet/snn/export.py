@@ -16,11 +16,13 @@ in which they run) belong to the whole network; what belongs to layer i is calle
     threshold, v_init   of an encoding or spiking layer, v_init as a fraction of the threshold
     encoding    ``burst`` or ``spread``: how an encoding layer fires
     current     b / N_s, (out,), of a spiking layer
+    firing      ``immediate`` or ``phased``: when a spiking layer fires
 
 An encoding layer fires min(N_s, floor(relu(W x + b) / threshold + v_init)) spikes in consecutive steps from the first;
 with ``spread``, it adds relu(W x + b) / N_s to V at each step instead, like a spiking layer. A spiking layer adds W
 (input_amplitude s[t]) + current to V, which starts at v_init x threshold. Where V reaches `threshold`, the neuron fires
-and V falls by it. Where its `current` and `threshold` are int32, the layer computes in integers: V adds
+and V falls by it: at once, or where the firing is phased after all steps have been added, once per step of a window of
+its own. Where its `current` and `threshold` are int32, the layer computes in integers: V adds
 (W s[t]) 2^fraction_bits + current, with the int8 W, and starts at v_init x threshold rounded. A readout is
 W (input_amplitude x counts) + b. W is `weight` x `scale` elsewhere.
 """
@@ -46,7 +48,7 @@ from spiking_tasnet.snn.operators import Operator, base_of, paddings
 from spiking_tasnet.snn.settings import Constraints
 
 FORMAT = "spiking_tasnet.snn.export 2"
-FIRST_FORMAT = "spiking_tasnet.snn.export 1"  # of versions up to 0.1: `encoding` was a bool, `spread`
+FIRST_FORMAT = "spiking_tasnet.snn.export 1"  # of versions up to 0.1: `encoding` was a bool, `spread`, and no `firing`
 
 
 def export_network(network: nn.Module, path: str | os.PathLike) -> list[LayerReport]:
@@ -221,7 +223,8 @@ def _fields(layer: ConvertibleLayer, below: ConvertibleLayer | None) -> Fields:
     if layer.role == "encoding":
         fields["encoding"] = settings.encoding
     if layer.role == "spiking" and amplitude is not None:
-        _, fields["current"], fields["threshold"], _ = layer.neurons(branch, amplitude)
+        neurons = layer.neurons(branch, amplitude)
+        fields |= {"current": neurons.current, "threshold": neurons.threshold, "firing": settings.firing}
     return {
         name: value.detach().cpu().numpy() if isinstance(value, Tensor) else np.array(value)
         for name, value in fields.items()

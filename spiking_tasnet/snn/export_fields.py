@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spiking_tasnet.snn.settings import ENCODINGS, MAX_STEPS
+from spiking_tasnet.snn.settings import ENCODINGS, FIRINGS, MAX_STEPS
 
 ROLES = ("encoding", "spiking", "readout")
 AXES = {"Linear": 0, "Conv1d": 1, "Conv2d": 2}  # that a kernel has
@@ -31,6 +31,8 @@ def export_fault(fields: Fields) -> str:
             return f"{name} holds NaN or infinite values, finite ones expected"
     if role == "encoding" and _text(fields.get("encoding")) not in ENCODINGS:
         return f"encoding {_text(fields.get('encoding'))!r} found, one of {', '.join(ENCODINGS)} expected"
+    if role == "spiking" and _text(fields.get("firing")) not in FIRINGS:
+        return f"firing {_text(fields.get('firing'))!r} found, one of {', '.join(FIRINGS)} expected"
     if "scale" in fields and fields["weight"].dtype != np.int8:
         return f"a weight of type {fields['weight'].dtype} with a scale found, int8 expected"
     if not 1 <= fields["num_steps"] <= MAX_STEPS:
@@ -44,6 +46,8 @@ def renamed(fields: Fields) -> Fields:
     spread = found.pop("spread", None)
     if spread is not None:
         found["encoding"] = np.array("spread" if spread.any() else "burst")
+    if _text(found.get("role")) == "spiking":
+        found["firing"] = np.array("immediate")  # there was no other
     return found
 
 

@@ -9,10 +9,12 @@ from typing import Any, Literal, get_args
 Role = Literal["analog", "encoding", "spiking", "readout", "surrogate", "rate"]
 Method = Literal["tandem", "surrogate", "rate"]
 Encoding = Literal["burst", "spread"]
+Firing = Literal["immediate", "phased"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 METHODS: tuple[Method, ...] = get_args(Method)
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
+FIRINGS: tuple[Firing, ...] = get_args(Firing)
 MAX_BITS = 8
 MAX_STEPS = 1_000_000  # of a simulation; the longest ones in the literature have some thousands
 
@@ -53,6 +55,10 @@ class NeuronSettings:
         v_init: V[0] as a fraction of the threshold, 0 <= v_init < 1. 0 in the paper; 0.5 rounds instead of flooring.
         encoding: how an encoding layer fires. ``burst``, as in the paper: the whole activation enters at the first
             step. ``spread``: it enters as a constant current, so that its spikes are spread over the window.
+        firing: when a spiking layer fires. ``immediate``, as in the paper: in the step in which the threshold is
+            reached. ``phased``: after a window in which it only integrates, one spike per step of the next window. Its
+            count is then that of the whole current, min(N_s, floor(V / theta)), whatever the order in which spikes
+            come; and the layer is a window late. Phases of integration and of fire are those of Park et al. (2020).
         decay: part of the membrane potential that is kept at each step, 0 < decay <= 1; only surrogate neurons leak.
         folded: the batch norm is folded into the operator for good; False keeps it live, for training from scratch.
         constraints: on weights and biases; they bind folded weights only.
@@ -61,6 +67,7 @@ class NeuronSettings:
     num_steps: int = 32
     v_init: float = 0.0
     encoding: Encoding = "burst"
+    firing: Firing = "immediate"
     decay: float = 1.0
     folded: bool = True
     constraints: Constraints = field(default_factory=Constraints)
@@ -75,6 +82,8 @@ class NeuronSettings:
             )
         if self.encoding not in ENCODINGS:
             raise ValueError(f"encoding {self.encoding!r} found, one of {', '.join(ENCODINGS)} expected")
+        if self.firing not in FIRINGS:
+            raise ValueError(f"firing {self.firing!r} found, one of {', '.join(FIRINGS)} expected")
         if self.constraints != Constraints() and not self.folded:
             raise ValueError("constraints on weights whose batch norm is live found: fold it, they bind folded weights")
 
@@ -99,6 +108,8 @@ class SpikingSettings(NeuronSettings):
             raise ValueError(
                 f"num_steps {self.num_steps!r} of a layer that is {self.role} found, {least} to {MAX_STEPS} expected"
             )
+        if self.firing != "immediate" and self.role in ("surrogate", "rate"):
+            raise ValueError(f"firing {self.firing!r} of a layer that is {self.role} found, 'immediate' expected")
         if self.decay < 1 and self.role not in ("surrogate", "readout"):
             raise ValueError(
                 f"decay {self.decay} of a layer that is {self.role} found, 1 expected; only surrogate neurons leak"

@@ -10,7 +10,7 @@ from spiking_tasnet.vision.config import Config
 from spiking_tasnet.vision.methods import METHODS, needs_ann
 
 # Keys of section ptl that say how neurons spike; every method reads them.
-SPIKING = ("num_steps", "percentile", "channel_wise", "v_init", "encoding")
+SPIKING = ("num_steps", "percentile", "channel_wise", "v_init", "encoding", "firing")
 HARDWARE = ("weight_bits", "per_channel", "fan_in")
 RATE = ("rate_steps", "rate_percentile", "rate_images")
 

@@ -25,10 +25,11 @@ def test_what_is_read_is_what_was_written(changes, tmp_path):
     write_stn(tmp_path / "sep.stn", network)
     found, layer = read_stn(tmp_path / "sep.stn"), network.separator[1]
     assert found.sizes == {name: getattr(TINY, name, network.separator[0].num_steps) for name in found.sizes}
-    assert found.flags == {"causal": False, "spread": changes.get("encoding") == "spread", "rectify": True}
+    spread, phased = changes.get("encoding") == "spread", changes.get("firing") == "phased"
+    assert found.flags == {"causal": False, "spread": spread, "rectify": True, "phased": phased}
     assert found.v_init == changes.get("v_init", 0)
     amplitude = network.separator[0].spike_amplitude
-    weight, current, threshold, _ = layer.neurons(layer.branch(input_amplitude=amplitude), amplitude)
+    weight, current, threshold = layer.neurons(layer.branch(input_amplitude=amplitude), amplitude)[:3]
     for name, values in (("weight", weight), ("current", current), ("threshold", threshold)):
         assert np.array_equal(found.arrays[f"block0.{name}"], values.detach().numpy())
     assert np.array_equal(found.arrays["encoder"], network.encoder.weight[:, 0].detach().numpy())

@@ -117,6 +117,7 @@ def test_stride_longer_than_the_filter():
         ("seed: -1", "seed: -1 found, 0 or more expected"),
         ("ptl: {encoding: evenly}", "ptl: encoding: 'evenly' found, one of burst, spread expected"),
         ("ptl: {gate: true}", "ptl: key 'gate' found, which is now called 'clip_saturated_gradient'; rename it"),
+        ("ptl: {firing: late}", "ptl: firing: 'late' found, one of immediate, phased expected"),
         ("ptl: {spread: true}", "ptl: key 'spread' found, which is now called 'encoding: burst | spread'; rename it"),
         ("1: 2", "unknown key 1 found"),
         ("{1: 2, b: 3, ~: 4}", "unknown key 1 found"),

@@ -109,7 +109,7 @@ def test_both_branches_see_the_same_constrained_weights(constraints, training):
     layer.train(training)
     weight, bias = layer.effective_weights()
     assert violations(weight, bias, constraints) == []
-    integers, current, _, _ = layer.neurons(layer.branch(), spikes.threshold)
+    integers, current = layer.neurons(layer.branch(), spikes.threshold)[:2]
     scale = quantise(layer.operator.weight, constraints)[1]
     torch.testing.assert_close(integers * scale, weight, rtol=1e-6, atol=1e-7)
     unit = scale.flatten() * 0.3 / 2**FRACTION_BITS
@@ -147,8 +147,8 @@ def test_fixed_point_equals_a_float64_simulation_of_the_same_integers(case, per_
     with torch.no_grad():
         found = layer(Spikes(None, pack(train), amplitude, steps)).train.bool()
         _, bias = layer.effective_weights()
-        integers, current, threshold, start = layer.neurons(layer.branch(), amplitude)
-        assert start == v_init
+        integers, current, threshold, start, phased = layer.neurons(layer.branch(), amplitude)
+        assert start == v_init and not phased
     assert integers.dtype == torch.int8 and current.dtype == threshold.dtype == torch.int32
     shaped = lambda values: values.double().view(-1, *(1,) * (len(shape) - 2))  # noqa: E731
     exact = copy.deepcopy(operator).double()
@@ -176,7 +176,7 @@ def test_thresholds_of_their_own_below_are_part_of_the_integers(case, per_channe
     settings = SpikingSettings("spiking", num_steps=steps, v_init=0.5, constraints=Constraints(8, per_channel))
     layer.convert(settings, torch.tensor([2.0]))
     weight, bias = layer.effective_weights(spikes)
-    integers, current, threshold, _ = layer.neurons(layer.branch(spikes), amplitude)
+    integers, current, threshold = layer.neurons(layer.branch(spikes), amplitude)[:3]
     assert integers.dtype == torch.int8 and current.dtype == threshold.dtype == torch.int32
     # What both branches see is what the integers stand for: weight x amplitude = integer x scale.
     _, scale = layer.integer_weight(amplitude)

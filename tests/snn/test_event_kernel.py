@@ -27,9 +27,9 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def simulate(kernel, operator, before, arguments, v_init=0.0, membrane=None):
+def simulate(kernel, operator, before, arguments, v_init=0.0, membrane=None, phased=False):
     """The words that a kernel fires; arguments are weight, current and threshold."""
-    return kernel.simulate(operator, before.code, before.num_steps, Neurons(*arguments, v_init), membrane)
+    return kernel.simulate(operator, before.code, before.num_steps, Neurons(*arguments, v_init, phased), membrane)
 
 
 def spikes(shape, num_steps=32, rate=0.2, seed=0):
@@ -77,11 +77,11 @@ CASES = [
 ]
 
 
-def check(operator, given, arguments, v_init=0.0, membrane=None):
+def check(operator, given, arguments, v_init=0.0, membrane=None, phased=False):
     """The kernel's words and membranes, after comparison with the reference's."""
     states = [None if membrane is None else membrane.clone() for _ in range(2)]
-    expected = simulate(reference, operator, given, arguments, v_init, states[0])
-    found = simulate(event, operator, given, arguments, v_init, states[1])
+    expected = simulate(reference, operator, given, arguments, v_init, states[0], phased)
+    found = simulate(event, operator, given, arguments, v_init, states[1], phased)
     assert found.shape == expected.shape and torch.equal(found, expected)
     assert membrane is None or torch.equal(*states)
     return found, states[1]
@@ -110,12 +110,26 @@ def test_integer_weights_give_the_same_integers(operator, shape, largest):
 
 
 @compiled
+@no_even_taps
+@pytest.mark.parametrize("operator, shape", CASES, ids=str)
+def test_phased_neurons_fire_as_the_reference(operator, shape):
+    given = spikes(shape, 8)
+    found, _ = check(operator, given, neurons(operator), v_init=0.5, phased=True)
+    check(operator, given, neurons(operator), membrane=torch.randint(-64, 64, found.shape) / 64, phased=True)
+    found, _ = check(operator, given, integers(operator, 127), v_init=0.3, phased=True)
+    counts = count_bits(found)
+    assert torch.equal(found, (1 << counts) - 1)  # bursts from the first step
+    assert found.numel() <= 20 or (bool((counts > 0).any()) and bool((counts < 8).any()))
+
+
+@compiled
 @pytest.mark.parametrize("num_steps", range(1, 33))
 def test_every_length_of_the_window(num_steps):
     operator = nn.Conv1d(20, 30, 3, padding=1)
     given = spikes((2, 20, 20), num_steps, seed=num_steps)
-    check(operator, given, neurons(operator))
-    check(operator, given, integers(operator))
+    for phased in (False, True):
+        check(operator, given, neurons(operator), phased=phased)
+        check(operator, given, integers(operator), phased=phased)
 
 
 @compiled

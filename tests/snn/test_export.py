@@ -112,6 +112,10 @@ def simulate(path, x):
                     v = threshold * fields["v_init"]
                     v = np.zeros_like(z) + (np.round(v) if integer else v)
                 v = v + z
+                if fields["firing"] == "immediate":
+                    train.append(v >= threshold)
+                    v = v - threshold * train[-1]
+            for _ in range(0 if train else steps):
                 train.append(v >= threshold)
                 v = v - threshold * train[-1]
             spikes = np.stack(train).astype(np.float64)
@@ -128,6 +132,8 @@ SETTINGS = {
     "float": {},
     "float, thresholds per channel, rounding": {"channel_wise": True, "v_init": 0.5},
     "float, spread": {"encoding": "spread"},
+    "float, phased": {"firing": "phased"},
+    "8 bits, phased, rounding": {"constraints": Constraints(8), "firing": "phased", "v_init": 0.5},
     "4 bits": {"constraints": Constraints(4)},
     "8 bits, thresholds per channel": {"channel_wise": True, "constraints": Constraints(8)},
     "5 bits and thresholds per channel, fan-in 7": {"channel_wise": True, "constraints": Constraints(5, True, 7)},

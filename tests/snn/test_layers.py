@@ -1,5 +1,7 @@
 """Spiking layers: against an independent simulation, Eq. 9, Eq. 13 and autograd."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -149,3 +151,44 @@ def test_a_spread_encoding_fires_as_often_as_a_burst_but_over_the_whole_window(v
     half = second.train[:8].sum(0) - second.train[8:].sum(0)
     assert half.abs().max() <= 1  # evenly, where a burst has all in the first half
     assert (first.train[8:].sum(0) == (first.counts - 8).clamp(min=0)).all()
+
+
+@pytest.mark.parametrize("channel_wise", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_phased_neurons_count_the_whole_current_whatever_the_order_of_the_spikes(case, channel_wise):
+    operator, shape = CASES[case]
+    _, spikes = spikes_in(shape, channel_wise=channel_wise)
+    layer = ConvertibleLayer(operator.double()).double()
+    theta = 3.0 / 12
+    settings = SpikingSettings("spiking", num_steps=12, v_init=0.5, firing="phased")
+    layer.convert(settings, torch.tensor([3.0], dtype=torch.float64))
+    with torch.no_grad():
+        fired, current = layer(spikes), operator(spikes.value)
+        shuffled = spikes.train.bool()[torch.randperm(12, generator=torch.Generator().manual_seed(1))]
+        again = layer(Spikes(None, pack(shuffled), spikes.threshold, 12))
+    assert torch.equal(fired.counts, (current / theta + 0.5).floor().clamp(0, 12).int())
+    assert 0 < fired.counts.float().mean() < 12
+    assert torch.equal(again.counts, fired.counts)
+    assert torch.equal(fired.train.sum(0).int(), fired.counts)
+    assert torch.equal(fired.train[:-1] >= fired.train[1:], torch.ones_like(fired.train[1:], dtype=torch.bool))
+
+
+def test_phased_firing_has_the_tandem_gradient_of_immediate_firing():
+    operator = nn.Conv1d(6, 5, 3, padding=1)
+    gradients = []
+    for firing in ("immediate", "phased"):
+        _, spikes = spikes_in((2, 6, 13), grad=True)
+        layer = ConvertibleLayer(copy.deepcopy(operator).double()).double()
+        layer.convert(SpikingSettings("spiking", num_steps=12, firing=firing), torch.tensor([3.0], dtype=torch.float64))
+        layer(spikes).value.sum().backward()
+        gradients.append((spikes.value.grad, layer.operator.weight.grad))
+    for immediate, phased in zip(*gradients, strict=True):
+        assert immediate.abs().sum() > 0 and torch.equal(immediate, phased)
+
+
+@pytest.mark.parametrize("role", ["surrogate", "rate"])
+def test_neurons_that_others_train_are_not_phased(role):
+    with pytest.raises(ValueError, match=f"firing 'phased' of a layer that is {role} found, 'immediate' expected"):
+        SpikingSettings(role, num_steps=8, firing="phased")
+    with pytest.raises(ValueError, match="firing 'late' found, one of immediate, phased expected"):
+        SpikingSettings("spiking", num_steps=8, firing="late")

@@ -17,6 +17,11 @@ CASES = {
     "float": {},
     "float, 32 steps, a threshold per channel": {"num_steps": 32, "channel_wise": True},
     "float, spread": {"encoding": "spread", "v_init": 0.5},
+    "float, phased": {"firing": "phased", "v_init": 0.5},
+    "8 bits, phased": {
+        **{"firing": "phased", "v_init": 0.5, "channel_wise": True},
+        "constraints": Constraints(weight_bits=8, per_channel=True),
+    },
     "8 bits": {"constraints": Constraints(weight_bits=8)},
     "8 bits, rounded, 5 steps": {"num_steps": 5, "v_init": 0.5, "constraints": Constraints(weight_bits=8)},
     "4 bits, everything a channel": {

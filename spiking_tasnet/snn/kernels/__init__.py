@@ -54,7 +54,7 @@ def simulate(
     for name, values in (("current", neurons.current), ("threshold", neurons.threshold), ("membrane", membrane)):
         if values is not None and values.dtype != dtype:
             raise ValueError(f"{name} {values.dtype} found, {dtype} expected with {weight.dtype} weights")
-    name = choose(operator, code, num_steps, weight)
+    name = choose(operator, code, num_steps, weight, neurons.phased)
     if name == "event":
         return event.simulate(operator, code, num_steps, neurons, membrane, packed)
     kernel = _module(name)
@@ -73,8 +73,8 @@ def encode(
     return kernel.encode(operator, activation, threshold, num_steps, v_init, encoding)
 
 
-def choose(operator: Operator, code: Tensor, num_steps: int, weight: Tensor) -> str:
-    """Name of the kernel for this operator, these spikes and these weights.
+def choose(operator: Operator, code: Tensor, num_steps: int, weight: Tensor, phased: bool = False) -> str:
+    """Name of the kernel for this operator, these spikes and these weights; `phased` as in `Neurons`.
 
     Raises:
         ValueError: `SPIKING_TASNET_KERNEL` names a kernel that does not exist, or that cannot run this layer.
@@ -83,7 +83,7 @@ def choose(operator: Operator, code: Tensor, num_steps: int, weight: Tensor) -> 
     if wanted and wanted not in KERNELS:
         raise ValueError(f"SPIKING_TASNET_KERNEL={wanted!r} found, one of {', '.join(KERNELS)} expected")
     fast = "fused" if weight.device.type == "cuda" else "event"
-    usable = _runs(wanted or fast, operator, code, num_steps, weight)
+    usable = _runs(wanted or fast, operator, code, num_steps, weight) and not (phased and (wanted or fast) == "fused")
     if wanted and not usable:
         raise ValueError(f"SPIKING_TASNET_KERNEL={wanted} found, but it cannot run {operator}: unset it to fall back")
     kernel = wanted or (fast if usable and _pays(fast, operator) else "reference")

@@ -14,6 +14,7 @@ typedef struct {
     int64_t height, width, chan_in, fan_in, out_height, out_width, chan_out, fan_out;
     int64_t kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, num_steps;
     int64_t ring; /* 0, or table and starts hold the frames of a stream: frame n of it at n modulo this many */
+    int64_t phased; /* whether neurons integrate all steps before they fire */
 } geometry_t;
 
 /* 0: entries that must lie behind a pool of lists; 1: most taps of a kernel. */

@@ -74,10 +74,10 @@ def simulate(
         if weights is None:
             mine = slice(group * geometry.fan_out, (group + 1) * geometry.fan_out)
             weight, current, threshold = (values.detach()[mine].contiguous() for values in neurons[:3])
-            weights = PackedWeights(Neurons(weight, current, threshold, neurons.v_init))
+            weights = PackedWeights(neurons._replace(weight=weight, current=current, threshold=threshold))
             if packed is not None:
                 packed[group] = weights
-        _run(geometry, num_steps, group, words, weights, state, fired)
+        _run(geometry, num_steps, neurons.phased, group, words, weights, state, fired)
     if given is not None and state is not None and state is not given:
         given.copy_(state)
     return fired if linear else fired.movedim(-1, 1)
@@ -117,6 +117,7 @@ def _pool(size: int) -> Tensor:
 def _run(
     geometry: Geometry,
     num_steps: int,
+    phased: bool,
     group: int,
     words: Tensor,
     weights: PackedWeights,
@@ -127,7 +128,7 @@ def _run(
     (batch, height, width), (_, *out_size) = geometry.frames, geometry.out_frames
     chan = (words.shape[-1], geometry.fan_in), (fired.shape[-1], geometry.fan_out)
     taps = (value for pair in geometry[2:6] for value in pair)
-    layer = ffi().new("geometry_t *", (height, width, *chan[0], *out_size, *chan[1], *taps, num_steps))
+    layer = ffi().new("geometry_t *", (height, width, *chan[0], *out_size, *chan[1], *taps, num_steps, 0, int(phased)))
     source = pointer(words, group * geometry.fan_in)
     targets = [pointer(values, group * geometry.fan_out) for values in (state, fired)]
     kernel, slack = library(), library().event_limit(0)

@@ -125,7 +125,7 @@ def _launch(
     fired: Tensor,
 ) -> None:
     """Fill `fired`, (positions, out), and go on from `state` in place."""
-    weight, current, threshold, _ = neurons
+    weight, current, threshold = neurons[:3]
     triton, integer = _triton(), weight.dtype == torch.int8
     # A tile holds 128 bytes of each row of weights: 128 int8 or 64 float16. Layers with fewer inputs take the next
     # power of two, because a range in Triton has no other length.

@@ -24,12 +24,14 @@ class Neurons(NamedTuple):
             (least significant bit x theta_{l-1}) / 2**FRACTION_BITS.
         threshold: theta_l, (out,), in the dtype and the unit of `current`.
         v_init: V[0] as a fraction of the threshold.
+        phased: whether they integrate the currents of all steps before they fire, one spike per step.
     """
 
     weight: Tensor
     current: Tensor
     threshold: Tensor
     v_init: float = 0.0
+    phased: bool = False
 
     @property
     def start(self) -> Tensor:

@@ -31,7 +31,7 @@ class PackedWeights:
     """
 
     def __init__(self, neurons: Neurons):
-        weight, current, threshold, _ = neurons
+        weight, current, threshold = neurons[:3]
         out, fan_in, self.taps = weight.shape[0], weight.shape[1], weight.shape[2:].numel()
         never, negative = float("inf"), torch.zeros(out, dtype=torch.float32)
         self.variant = "float32"

@@ -69,8 +69,12 @@ def simulate(
         return (sums.to(torch.int32) << FRACTION_BITS) + current
 
     train, v = [], per_channel(operator, neurons.start) if membrane is None else membrane
-    for step in range(num_steps):
-        s, v = fire(v, z(step), threshold)
+    currents = (z(step) for step in range(num_steps))
+    if neurons.phased:
+        whole = sum(currents)
+        currents = (whole if step == 0 else torch.zeros_like(whole) for step in range(num_steps))
+    for current_in in currents:
+        s, v = fire(v, current_in, threshold)
         train.append(s)
     if membrane is not None:
         membrane.copy_(v)
