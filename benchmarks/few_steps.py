@@ -4,7 +4,7 @@ python -m benchmarks.few_steps --config recipes/talkers/conf/real.yaml --ann FIL
     [--num-steps 32 8 4] [--option NAME] [--batches 8] [--joint 10] [--limit 60] [--dev 20] [--threads 1]
 
 Every row is a whole conversion by PTL with the same seed: one epoch of `--batches` batches for each layer. Each option
-is added to the paper's rule alone; "all of them" has them together. Only the last stage, which trains all layers
+is added to the paper's rule alone; "phased, ..." has three of them, "all of them" has them together. Only the last stage, which trains all layers
 together, has more batches than the others: `--joint` epochs. SI-SDRi, spikes, operations and energy are those of
 `--limit` open mixtures, spread over DIR/tt. Rows that are there already (OUT/rows) are not made again.
 """
@@ -30,8 +30,10 @@ from spiking_tasnet.separation.scores.score_set import score_set
 from spiking_tasnet.separation.separate_set import separate_set
 from spiking_tasnet.separation.train import convert_ann
 
-PAPER, ALL, FEW_BITS = "the paper's rule", "all of them but the percentile and the gradient", "the same, 8-bit weights"
-LEFT_OUT = ("percentile 99.99", "no gradient where saturated")
+PAPER, ALL = "the paper's rule", "all of them but the percentile, the gradient and spread"
+THREE, FEW_BITS = "phased, V[0] = theta / 2, per channel", "the same, 8-bit weights"
+OF_THREE = ("V[0] = theta / 2", "thresholds per channel", "phased firing")
+LEFT_OUT = ("percentile 99.99", "no gradient where saturated", "encoding spread")
 
 
 def rows_of(joint: int) -> dict[str, list[str]]:
@@ -45,9 +47,12 @@ def rows_of(joint: int) -> dict[str, list[str]]:
         "distillation": ["snn.distil=300"],
         "price on spikes": ["snn.spike_penalty=2.5"],
         "all layers together at the end": ["ptl.joint_lr=0.0002", f"ptl.joint_epochs={joint}"],
+        "phased firing": ["ptl.firing=phased"],
     }
+    three = [setting for name in OF_THREE for setting in options[name]]
+    few_bits = [*three, "ptl.weight_bits=8", "ptl.per_channel=true"]
     together = [setting for name, settings in options.items() if name not in LEFT_OUT for setting in settings]
-    return {PAPER: [], **options, ALL: together, FEW_BITS: [*together, "ptl.weight_bits=8", "ptl.per_channel=true"]}
+    return {PAPER: [], **options, THREE: three, FEW_BITS: few_bits, ALL: together}
 
 
 def measure(args: argparse.Namespace, num_steps: int, settings: list[str], folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The table of conversion options: its rows, and one row made from tiny talkers."""
 
+import dataclasses
 import sys
 
 import pytest
@@ -22,7 +23,9 @@ def test_each_row_adds_its_own_settings_to_the_papers_rule():
     assert all(config != paper for config in changed.values()) and len({*map(str, changed.values())}) == len(changed)
     together = changed[few_steps.ALL]
     assert (together.ptl.v_init, together.ptl.joint_epochs, together.snn.distil) == (0.5, 7, 300)
-    assert not together.ptl.weight_bits and changed[few_steps.FEW_BITS].ptl.weight_bits == 8
+    three, few_bits = (changed[name].ptl for name in (few_steps.THREE, few_steps.FEW_BITS))
+    assert (three.firing, three.v_init, three.channel_wise, three.weight_bits) == ("phased", 0.5, True, 0)
+    assert few_bits == dataclasses.replace(three, weight_bits=8, per_channel=True)
 
 
 def test_a_row_is_converted_scored_and_kept(tmp_path, monkeypatch, capsys):

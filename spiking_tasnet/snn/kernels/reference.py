@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import repeat
+from functools import reduce
+from itertools import chain, repeat
 
 import torch
 from torch import Tensor
@@ -69,12 +70,12 @@ def simulate(
         return (sums.to(torch.int32) << FRACTION_BITS) + current
 
     train, v = [], per_channel(operator, neurons.start) if membrane is None else membrane
-    currents = (z(step) for step in range(num_steps))
-    if neurons.phased:
-        whole = sum(currents)
-        currents = (whole if step == 0 else torch.zeros_like(whole) for step in range(num_steps))
-    for current_in in currents:
-        s, v = fire(v, current_in, threshold)
+    currents = map(z, range(num_steps))
+    if neurons.phased:  # all of them have entered before the first spike
+        whole = reduce(torch.add, currents)
+        currents = chain([whole], repeat(torch.zeros_like(whole), num_steps - 1))
+    for entering in currents:
+        s, v = fire(v, entering, threshold)
         train.append(s)
     if membrane is not None:
         membrane.copy_(v)
