@@ -4,9 +4,10 @@ python -m benchmarks.few_steps --config recipes/talkers/conf/real.yaml --ann FIL
     [--num-steps 32 8 4] [--option NAME] [--batches 8] [--joint 10] [--limit 60] [--dev 20] [--threads 1]
 
 Every row is a whole conversion by PTL with the same seed: one epoch of `--batches` batches for each layer. Each option
-is added to the paper's rule alone; "phased, ..." has three of them, "all of them" has them together. Only the last stage, which trains all layers
-together, has more batches than the others: `--joint` epochs. SI-SDRi, spikes, operations and energy are those of
-`--limit` open mixtures, spread over DIR/tt. Rows that are there already (OUT/rows) are not made again.
+is added to the paper's rule alone; "phased, ..." has three of them, "all of them" has them together. Only the last
+stage, which trains all layers together, has more batches than the others: `--joint` epochs. SI-SDRi, spikes, operations
+and energy are those of `--limit` open mixtures, spread over DIR/tt. Rows that are there already (OUT/rows) are not made
+again.
 """
 
 from __future__ import annotations
