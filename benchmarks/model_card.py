@@ -103,6 +103,10 @@ def size_table(model: Mapping[str, Any]) -> str:
         ["context", f"{model['receptive_field_s']:.2f} s"],
         ["spikes", f"N_s = {model['num_steps']}, weights of {model['weight_bits'] or 32} bits"],
     ]
+    if model.get("firing") == "phased":
+        rows.append(
+            ["firing", f"phased: on hardware a layer is a window, {frame[1]} in real time, behind the one below"]
+        )
     if sizes.get("causal"):
         rows.append(["algorithmic latency", f"{frame[0]}, one filter: the network is causal"])
     return table(["", ""], rows, text_columns=2)

@@ -48,7 +48,7 @@ def converted(ann: TasNet, clip: Tensor, num_steps: int) -> TasNet:
             lambda: snn(clip),
             num_steps=num_steps,
             v_init=0.5,
-            encoding="spread",
+            firing="phased",
             channel_wise=True,
             constraints=constraints,
         )
