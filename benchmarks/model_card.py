@@ -105,7 +105,7 @@ def size_table(model: Mapping[str, Any]) -> str:
     ]
     if model.get("firing") == "phased":
         rows.append(
-            ["firing", f"phased: on hardware a layer is a window, {frame[1]} in real time, behind the one below"]
+            ["firing", f"phased: on hardware in real time each layer is late by {frame[1]}"]
         )
     if sizes.get("causal"):
         rows.append(["algorithmic latency", f"{frame[0]}, one filter: the network is causal"])
