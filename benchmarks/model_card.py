@@ -104,9 +104,7 @@ def size_table(model: Mapping[str, Any]) -> str:
         ["spikes", f"N_s = {model['num_steps']}, weights of {model['weight_bits'] or 32} bits"],
     ]
     if model.get("firing") == "phased":
-        rows.append(
-            ["firing", f"phased: on hardware in real time each layer is late by {frame[1]}"]
-        )
+        rows.append(["firing", f"phased: on hardware in real time each layer is late by {frame[1]}"])
     if sizes.get("causal"):
         rows.append(["algorithmic latency", f"{frame[0]}, one filter: the network is causal"])
     return table(["", ""], rows, text_columns=2)

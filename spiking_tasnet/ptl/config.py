@@ -75,7 +75,10 @@ class PTLConfig:
         Constraints(self.weight_bits, self.per_channel, self.fan_in)
 
     def settings(self, method: Method = "tandem", **changes: Any) -> ConversionSettings:
-        """The part of it that says how a layer spikes; `changes` are fields of `ConversionSettings`."""
+        """The part of it that says how a layer spikes; `changes` are fields of `ConversionSettings`.
+
+        Only tandem neurons are phased: the other methods, which PTL is compared with, fire at once.
+        """
         settings = ConversionSettings(
             method=method,
             num_steps=self.num_steps,
@@ -83,7 +86,7 @@ class PTLConfig:
             channel_wise=self.channel_wise,
             v_init=self.v_init,
             encoding=self.encoding,
-            firing=self.firing,
+            firing=self.firing if method == "tandem" else "immediate",
             constraints=Constraints(self.weight_bits, self.per_channel, self.fan_in),
         )
         return dataclasses.replace(settings, **changes)

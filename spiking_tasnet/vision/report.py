@@ -280,6 +280,8 @@ def _remarks(experiment: Experiment) -> str:
         settings = [f"T_p = {ptl.patience}", f"thresholds at the {ptl.percentile:g}th percentile"]
         if ptl.encoding == "spread":
             settings.append("the first layer's spikes spread over the window")
+        if ptl.firing == "phased":
+            settings.append("neurons that integrate a whole window before they fire")
         if ptl.weight_bits:
             settings.append(f"weights and biases of {ptl.weight_bits} bits, one scale per {_scale(ptl.per_channel)}")
         if ptl.fan_in:

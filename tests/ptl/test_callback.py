@@ -154,6 +154,19 @@ def test_the_converted_network_obeys_its_constraints(case, settings):
         assert record.val_loss_best <= record.val_loss_converted
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_phased_neurons_learn_too(case):
+    make, shape, _ = CASES[case]
+    module = pretrained(make, shape)
+    config = PTLConfig(num_steps=4, v_init=0.5, firing="phased", patience=1, max_epochs_per_stage=2)
+    ptl = ProgressiveTandemLearning(config)
+    fit(module, shape, [ptl])
+    assert ptl.finished
+    assert {layer.settings.firing for layer in convertible_layers(module).values()} == {"phased"}
+    assert ptl.records[-1].val_loss_best <= ptl.records[-1].val_loss_converted
+    assert {config.settings(method).firing for method in ("rate", "surrogate")} == {"immediate"}
+
+
 def test_a_run_too_short_says_so(caplog):
     module = pretrained(mlp, (4,), epochs=1)
     ptl = ProgressiveTandemLearning(PTLConfig(num_steps=4, patience=5))
