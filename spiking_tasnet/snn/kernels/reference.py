@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from itertools import chain, repeat
 
 import torch
@@ -12,7 +11,7 @@ from spiking_tasnet.snn.kernels.neurons import FRACTION_BITS, Neurons
 from spiking_tasnet.snn.neuron import burst, encode_counts, fire, integrate_and_fire
 from spiking_tasnet.snn.operators import Operator, apply_operator, per_channel
 from spiking_tasnet.snn.settings import Encoding
-from spiking_tasnet.snn.words import MAX_PACKED_STEPS, is_packed, pack, unpack_step
+from spiking_tasnet.snn.words import MAX_PACKED_STEPS, count_bits, is_packed, pack, unpack_step
 
 
 def encode(
@@ -60,22 +59,23 @@ def simulate(
     weight, packed = neurons.weight, is_packed(code, num_steps)
     current, threshold = (per_channel(operator, values) for values in (neurons.current, neurons.threshold))
 
-    def z(step: int) -> Tensor:
-        spikes = unpack_step(code, step) if packed else code[step]
+    def entering(spikes: Tensor, steps: int) -> Tensor:
+        """What a membrane is charged with in `steps` steps, in which its inputs fire `spikes`."""
         if weight.dtype != torch.int8:
-            return apply_operator(operator, spikes.to(weight.dtype), weight, neurons.current)
+            return apply_operator(operator, spikes.to(weight.dtype), weight, steps * neurons.current)
         # PyTorch has no fast convolution of integers, but float64 holds every integer up to 2**53, and sums of int8
         # stay far below: the result is the integer one.
         sums = apply_operator(operator, spikes.double(), weight.double())
-        return (sums.to(torch.int32) << FRACTION_BITS) + current
+        return (sums.to(torch.int32) << FRACTION_BITS) + steps * current
 
     train, v = [], per_channel(operator, neurons.start) if membrane is None else membrane
-    currents = map(z, range(num_steps))
-    if neurons.phased:  # all of them have entered before the first spike
-        whole = reduce(torch.add, currents)
+    if neurons.phased:  # all of it has entered before the first spike
+        whole = entering(count_bits(code) if packed else code.sum(0), num_steps)
         currents = chain([whole], repeat(torch.zeros_like(whole), num_steps - 1))
-    for entering in currents:
-        s, v = fire(v, entering, threshold)
+    else:
+        currents = (entering(unpack_step(code, step) if packed else code[step], 1) for step in range(num_steps))
+    for current_of_step in currents:
+        s, v = fire(v, current_of_step, threshold)
         train.append(s)
     if membrane is not None:
         membrane.copy_(v)
