@@ -40,6 +40,7 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
         exp_dir: the result goes to `exp_dir/ann`; a run that was interrupted there goes on.
         init: a model.pt, a packed file, or the name of a shipped network, whose ANN of the same sizes to start from, or
             a causal network of these sizes from one that looks ahead too (`looking_back`); None for random weights.
+            What is drawn for training depends on it, so that a network that goes on hears other mixtures than before.
 
     Returns:
         The path of the model.
@@ -49,7 +50,8 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
             diverged.
     """
     pl.seed_everything(config.seed, verbose=False)
-    data = _data(config, config.ann, data_dir)
+    begun_with = fingerprint(load_network(init, ann=True)) if init else ""
+    data = _data(config, config.ann, data_dir, begun_with)
     network = _start(config, data, init)
     module = SeparationModule(network, config.ann)
     stop = EarlyStopping(module.monitor, patience=config.ann.stop_after, check_on_train_epoch_end=True)
@@ -57,7 +59,7 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
     callbacks = [*([average] if average else []), BestState(module.monitor, average), stop]
     out, origin = exp_dir / "ann", {"data": _data_fingerprint(data)}
     if init:
-        origin["model to start from"] = fingerprint(load_network(init, ann=True))
+        origin["model to start from"] = begun_with
     with claimed(out, config, _deciding("ann"), origin, first=is_first(config.train)):
         return _fit(config, config.ann, module, data, out, callbacks, stage_column())
 
@@ -137,13 +139,14 @@ def _deciding(*sections: str) -> Callable[[Config], dict[str, Any]]:
     }
 
 
-def _data(config: Config, schedule: TrainConfig, data_dir: Path) -> SeparationData:
+def _data(config: Config, schedule: TrainConfig, data_dir: Path, begun_with: str = "") -> SeparationData:
+    """The data; `begun_with` is the fingerprint of the weights that a training starts from, none for random ones."""
     return SeparationData(
         data_dir,
         config.data,
         config.model.sample_rate,
         schedule.batches_per_epoch,
-        seed=config.seed,
+        seed=config.seed + (1 + int(begun_with[:8], 16) if begun_with else 0),
         mixing=config.mixing,
         n_src=config.model.n_src,
     )

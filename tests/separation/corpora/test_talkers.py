@@ -9,7 +9,9 @@ import pytest
 import torch
 from tiny_talkers import write_talkers
 
+from spiking_tasnet import training
 from spiking_tasnet.cli.main import main
+from spiking_tasnet.separation import train as training_of_separation
 from spiking_tasnet.separation.corpora.kaldi import read_data_dir
 from spiking_tasnet.separation.corpora.merl_lists import read_list
 from spiking_tasnet.separation.corpora.speech_cache import SpeechCache
@@ -204,6 +206,20 @@ def test_a_training_starts_from_a_model(data_dir, tmp_path, capsys):
     assert load_model(tmp_path / "causal/ann/model.pt").config.causal
     assert train("train", data_dir, tmp_path / "other", "--init", str(model), "--set", "model.hid_chan=12") == 1
     assert "--init takes an ANN of these sizes" in capsys.readouterr().err
+
+
+def test_a_training_that_starts_from_a_model_hears_other_mixtures_than_the_model_did(data_dir, tmp_path, monkeypatch):
+    heard = []
+
+    def watched(module, data, *args, **options):
+        heard.append(data.train[0, 0][0])
+        return training.fit(module, data, *args, **options)
+
+    monkeypatch.setattr(training_of_separation, "fit", watched)
+    assert train("train", data_dir, tmp_path / "first") == 0
+    for exp in ("exp", "again"):
+        assert train("train", data_dir, tmp_path / exp, "--init", str(tmp_path / "first/ann/model.pt")) == 0
+    assert not torch.equal(heard[1], heard[0]) and torch.equal(heard[2], heard[1])
 
 
 def test_training_and_conversion_take_the_ann_of_a_packed_file(data_dir, tmp_path, capsys):
