@@ -50,9 +50,10 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
             diverged.
     """
     pl.seed_everything(config.seed, verbose=False)
-    begun_with = fingerprint(load_network(init, ann=True)) if init else ""
+    given = load_network(init, ann=True) if init else None
+    begun_with = fingerprint(given) if given is not None else ""
     data = _data(config, config.ann, data_dir, begun_with)
-    network = _start(config, data, init)
+    network = _start(config, data, init, given)
     module = SeparationModule(network, config.ann)
     stop = EarlyStopping(module.monitor, patience=config.ann.stop_after, check_on_train_epoch_end=True)
     average = MovingAverage(config.ann.average) if config.ann.average else None
@@ -64,14 +65,13 @@ def train_ann(config: Config, data_dir: Path, exp_dir: Path, init: Path | None =
         return _fit(config, config.ann, module, data, out, callbacks, stage_column())
 
 
-def _start(config: Config, data: SeparationData, init: Path | None) -> TasNet:
-    """The network that a training starts from."""
-    if init is None:
+def _start(config: Config, data: SeparationData, init: Path | None, network: TasNet | None) -> TasNet:
+    """The network that a training starts from: what `init` holds, or a new one."""
+    if network is None:
         network = TasNet(config.model)
         if config.ann.residual:
             add_residuals(network)
         return network
-    network = load_network(init, ann=True)
     if not network.is_spiking and differs_in_sight(network.config, config.model):
         network = looking_back(network, config.model)
     if network.is_spiking or network.config != config.model:
