@@ -10,6 +10,7 @@ provenance      how a result came about
 loaders         loader processes: how they end, and what goes wrong in them, in one line
 sampler         the order of an epoch
 muon            an optimiser for matrices
+precision       whether bfloat16 is worth taking
 """
 
 from spiking_tasnet.training.best_state import BestState

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
@@ -21,6 +20,7 @@ from spiking_tasnet.processes import ProcessConfig, is_first, keep_safe_path
 from spiking_tasnet.training.checkpoint import EpochCheckpoint, find_checkpoint
 from spiking_tasnet.training.history import Column, History
 from spiking_tasnet.training.loaders import loader_faults, sigterm_as_exit
+from spiking_tasnet.training.precision import best_precision
 
 logger = logging.getLogger(__name__)
 
@@ -126,13 +126,3 @@ def fit(
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         epochs=len(history.rows),
     )
-
-
-def best_precision(precision: str) -> str:
-    """Lightning's name of a precision; ``auto`` is bfloat16 where it is computed natively, in half the time."""
-    if precision != "auto":
-        return precision
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    abilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return "bf16-mixed" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else "32-true"

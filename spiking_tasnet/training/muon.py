@@ -9,18 +9,22 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from spiking_tasnet.training.precision import computes_bfloat16
+
 # Coefficients of Jordan's quintic iteration: five steps bring every singular value into 0.7 to 1.2.
 A, B, C = 3.4445, -4.7750, 2.0315
 ITERATIONS = 5
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """Nearly U V' of the singular value decomposition U S V' of `matrix`, by a Newton-Schulz iteration in bfloat16.
+    """Nearly U V' of the singular value decomposition U S V' of `matrix`, by a Newton-Schulz iteration.
+
+    It runs in bfloat16, which suffices, and in float32 where the device would only emulate that.
 
     Shape:
         (rows, columns) -> the same, float32; its singular values lie in 0.7 to 1.2.
     """
-    x = matrix.bfloat16()
+    x = matrix.bfloat16() if computes_bfloat16(matrix.device) else matrix.float()
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x  # so the products below are of the smaller side
     x = x / (x.norm() + 1e-7)

@@ -17,6 +17,25 @@ def test_singular_values_become_nearly_one_and_directions_stay(shape):
     assert torch.nn.functional.cosine_similarity(found.flatten(), (u @ vh).flatten(), dim=0) > 0.97
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_only_where_it_is_native(native, monkeypatch):
+    monkeypatch.setattr("spiking_tasnet.training.muon.computes_bfloat16", lambda device: native)
+    products = []
+
+    class Recorded(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, function, types, arguments=(), others=None):
+            found = super().__torch_function__(function, types, arguments, others or {})
+            if function in (torch.Tensor.matmul, torch.Tensor.__matmul__):
+                products.append(found.dtype)
+            return found
+
+    torch.manual_seed(0)
+    found = orthogonalised(torch.randn(8, 12).as_subclass(Recorded))
+    assert found.dtype == torch.float32
+    assert products and set(products) == {torch.bfloat16 if native else torch.float32}
+
+
 def test_what_is_no_matrix_is_stepped_as_by_adam():
     torch.manual_seed(0)
     one = torch.randn(7).requires_grad_()
@@ -42,7 +61,8 @@ def test_a_matrix_is_stepped_as_by_torch():
             optimizer.zero_grad()
             (matrix - target).square().sum().backward()
             optimizer.step()
-    # Five steps of 0.045 each. The iteration runs in bfloat16, whose two to three digits it magnifies to some percent.
+    # Five steps of 0.045 each. Torch's iteration runs in bfloat16, and ours where that is native; it magnifies two to
+    # three digits to some percent.
     torch.testing.assert_close(one, two, atol=5e-3, rtol=0)
     assert (one - two).norm() < 0.05 * (one - start).norm()
 
