@@ -42,7 +42,8 @@ class MixedOnTheFly(Dataset):
         item (epoch, index): mixture (time,), sources (n_src, time).
 
     Raises:
-        ValueError: the cache has fewer than `n_src` talkers.
+        ValueError: the cache has fewer than `n_src` talkers, or does not say which corpus they belong to where
+            `config.same_corpus` asks.
     """
 
     training = True
@@ -65,15 +66,26 @@ class MixedOnTheFly(Dataset):
             self.by_talker[clip.talker].append(clip)
         if len(self.by_talker) < n_src:
             raise ValueError(f"{speech.folder}: {len(self.by_talker)} talkers found, at least {n_src} expected")
+        self.by_corpus: dict[str, list[Clip]] = defaultdict(list)
+        for clip in speech.clips:
+            self.by_corpus[clip.corpus].append(clip)
+        if config.same_corpus and "" in self.by_corpus:
+            raise ValueError(
+                f"{speech.folder}: a cache that does not name corpora found, which mixing.same_corpus needs; "
+                "run stage 0 with --force"
+            )
 
     def __len__(self) -> int:
         """Items per epoch."""
         return self.n_items
 
     def contents(self) -> list[str]:
-        """A line per utterance of speech and noise: its file's name, talker and length."""
+        """A line per utterance of speech and noise: its file's name, talker and length; corpus where it counts."""
         clips = self.speech.clips + (self.noise.clips if self.noise else [])
-        return [f"{Path(clip.path).name} {clip.talker} {clip.n_samples}\n" for clip in clips]
+        lines = [f"{Path(clip.path).name} {clip.talker} {clip.n_samples}" for clip in clips]
+        if self.config.same_corpus:
+            lines = [f"{line} {clip.corpus}" for line, clip in zip(lines, clips, strict=True)]
+        return [f"{line}\n" for line in lines]
 
     @property
     def talkers(self) -> set[str]:
@@ -99,17 +111,27 @@ class MixedOnTheFly(Dataset):
         return torch.from_numpy(mixture * scale), torch.from_numpy(sources * scale)
 
     def _first_clips(self, random: np.random.Generator) -> list[Clip]:
-        """One utterance of each talker; any utterance of the corpus is as likely as another."""
-        clips: list[Clip] = []
-        for _ in range(DRAWS * self.n_src):
-            clip = self.speech.clips[int(random.integers(len(self.speech.clips)))]
+        """One utterance of each talker; any utterance is as likely as another.
+
+        With probability `same_corpus` all come from the corpus of the first, as far as that has enough talkers.
+        """
+        clips = [self._any(self.speech.clips, random)]
+        pool = self.speech.clips
+        if self.config.same_corpus and random.random() < self.config.same_corpus:
+            pool = self.by_corpus[clips[0].corpus]
+        for draw in range(1, DRAWS * self.n_src):
+            if len(clips) == self.n_src:
+                return clips
+            clip = self._any(pool if draw < DRAWS else self.speech.clips, random)
             if clip.talker not in {other.talker for other in clips}:
                 clips.append(clip)
-                if len(clips) == self.n_src:
-                    return clips
         others = sorted(set(self.by_talker) - {clip.talker for clip in clips})  # one talker has nearly everything
         chosen = random.choice(others, self.n_src - len(clips), replace=False)
         return clips + [self.by_talker[str(talker)][0] for talker in chosen]
+
+    @staticmethod
+    def _any(clips: list[Clip], random: np.random.Generator) -> Clip:
+        return clips[int(random.integers(len(clips)))]
 
     def _talker(self, clip: Clip, random: np.random.Generator) -> np.ndarray:
         """A segment (time,) of one talker, at active level 1."""
@@ -130,8 +152,7 @@ class MixedOnTheFly(Dataset):
         room = len(rest) - pause
         if room < MIN_GAP * self.speech.sample_rate or random.random() >= self.config.fill:
             return
-        clips = self.by_talker[talker]
-        clip = clips[int(random.integers(len(clips)))]
+        clip = self._any(self.by_talker[talker], random)
         n_source = min(clip.n_samples, int(room * speed))
         # The end of an utterance lies before the first one, the beginning of one behind it.
         samples = self._read(clip, clip.n_samples - n_source if backwards else 0, n_source, speed)[:room]
@@ -155,7 +176,7 @@ class MixedOnTheFly(Dataset):
         """A piece of noise, repeated where it is short, at a random level below the talkers' mean level."""
         noise = self.noise
         assert noise is not None  # `__getitem__` asks for noise only where there is some
-        clip = noise.clips[int(random.integers(len(noise.clips)))]
+        clip = self._any(noise.clips, random)
         offset = int(random.integers(max(1, clip.n_samples - self.n_samples + 1)))
         piece = np.resize(noise.read(clip, offset, self.n_samples), self.n_samples)
         power = float(np.mean(np.square(piece, dtype=np.float64)))

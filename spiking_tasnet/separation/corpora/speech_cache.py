@@ -1,8 +1,8 @@
 """Training speech, decoded once: the 16-bit samples of all utterances in one memory-mapped file.
 
 A folder holds `speech.i16` (little-endian int16, full scale 32768) and `speech.tsv`, one line per utterance: path,
-talker, first sample, number of samples, active level as a mean square amplitude (ITU-T P.56). The table is written
-last, so a folder that has it is complete.
+talker, corpus, first sample, number of samples, active level as a mean square amplitude (ITU-T P.56). The table is
+written last, so a folder that has it is complete.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,9 +27,17 @@ from spiking_tasnet.separation.parallel import parallel_map
 
 logger = logging.getLogger(__name__)
 SAMPLES, TABLE, ABOUT = "speech.i16", "speech.tsv", "speech.json"
-COLUMNS = ("path", "talker", "start", "n_samples", "level")
+COLUMNS = ("path", "talker", "corpus", "start", "n_samples", "level")
 MIN_SECONDS = 1.0  # a shorter recording teaches nothing that a longer one does not
 FILES_PER_PART = 100
+
+
+class Recording(NamedTuple):
+    """A sound file, who speaks in it and the corpus it belongs to; both are empty for noise."""
+
+    path: Path
+    talker: str = ""
+    corpus: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class Clip:
     Attributes:
         path: where it came from.
         talker: who speaks; empty for noise.
+        corpus: that it belongs to: recorded in one way; empty for noise, and in an older cache.
         start: its first sample in `speech.i16`.
         n_samples: how many it has.
         level: active level, mean square amplitude at full scale 1.
@@ -45,6 +55,7 @@ class Clip:
 
     path: str
     talker: str
+    corpus: str
     start: int
     n_samples: int
     level: float
@@ -69,7 +80,14 @@ class SpeechCache:
         with open(self.folder / TABLE, newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
         self.clips = [
-            Clip(row["path"], row["talker"], int(row["start"]), int(row["n_samples"]), float(row["level"]))
+            Clip(
+                row["path"],
+                row["talker"],
+                row.get("corpus") or "",
+                int(row["start"]),
+                int(row["n_samples"]),
+                float(row["level"]),
+            )
             for row in rows
         ]
         n_samples = (self.folder / SAMPLES).stat().st_size // 2
@@ -95,13 +113,13 @@ class SpeechCache:
 
 
 def write_cache(
-    folder: Path, files: Sequence[tuple[Path, str]], sample_rate: int, jobs: int | None = None, what: str = "speech"
+    folder: Path, files: Sequence[Recording], sample_rate: int, jobs: int | None = None, what: str = "speech"
 ) -> None:
     """Decode, resample and measure every file; a warning counts and names those that cannot be used.
 
     Args:
         folder: gets the cache.
-        files: (file, talker); the talker is empty for noise.
+        files: what to decode.
         sample_rate: Hz.
         jobs: processes; None for one per core.
         what: is cached, for the progress bar.
@@ -129,14 +147,12 @@ def write_cache(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _write_part(
-    scratch: Path, sample_rate: int, part: tuple[int, Sequence[tuple[Path, str]]]
-) -> tuple[list[Clip], list[str]]:
+def _write_part(scratch: Path, sample_rate: int, part: tuple[int, Sequence[Recording]]) -> tuple[list[Clip], list[str]]:
     """Write the samples of one part; its clips (without their start) and why files were left out."""
     number, files = part
     clips, reasons = [], []
     with open(scratch / f"{number}.i16", "wb") as stream:
-        for path, talker in files:
+        for path, talker, corpus in files:
             try:
                 samples, rate = read_audio(path)
                 if samples.shape[1] < MIN_SECONDS * rate:
@@ -150,7 +166,7 @@ def _write_part(
             # Resampling may overshoot full scale by a little; the level is that of what is kept.
             scale = min(1.0, 0.999 / max(float(np.abs(signal).max()), 1e-9))
             stream.write(np.rint(signal * (scale * (INT16_SCALE - 1))).astype("<i2").tobytes())
-            clips.append(Clip(str(path), talker, 0, len(signal), level * scale**2))
+            clips.append(Clip(str(path), talker, corpus, 0, len(signal), level * scale**2))
     return clips, reasons
 
 
@@ -165,5 +181,5 @@ def _join(folder: Path, scratch: Path, n_parts: int, clips: Sequence[Clip], samp
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         writer.writerow(COLUMNS)
         for clip in clips:
-            writer.writerow([clip.path, clip.talker, start, clip.n_samples, f"{clip.level:.6g}"])
+            writer.writerow([clip.path, clip.talker, clip.corpus, start, clip.n_samples, f"{clip.level:.6g}"])
             start += clip.n_samples

@@ -19,7 +19,7 @@ from spiking_tasnet.files import read_json, write_json, write_text
 from spiking_tasnet.separation.audio.formats import READ
 from spiking_tasnet.separation.corpora.merl import MerlSpec, build_mixtures
 from spiking_tasnet.separation.corpora.merl_lists import read_list
-from spiking_tasnet.separation.corpora.speech_cache import SpeechCache, write_cache
+from spiking_tasnet.separation.corpora.speech_cache import Recording, SpeechCache, write_cache
 
 logger = logging.getLogger(__name__)
 CACHE, NOISE, LISTS, ABOUT = "talkers", "noise", "lists", "talkers.json"
@@ -56,10 +56,11 @@ class TalkersSpec:
 
 @dataclass(frozen=True)
 class Speech:
-    """A file of one talker: its path below the corpus, and who speaks."""
+    """A file of one talker: its path below the folder, who speaks, and the corpus it belongs to."""
 
     path: str
     talker: str
+    corpus: str
 
 
 def build_talkers(spec: TalkersSpec, jobs: int | None = None) -> None:
@@ -78,15 +79,15 @@ def build_talkers(spec: TalkersSpec, jobs: int | None = None) -> None:
             write_text(lists / f"mix_2_spk_{subset}.txt", text)
     else:
         draw_lists(spec, speech, lists)
-    files = [(spec.talkers / item.path, item.talker) for item in training_speech(speech, lists)]
+    files = [Recording(spec.talkers / item.path, item.talker, item.corpus) for item in training_speech(speech, lists)]
     for folder in spec.extra:
         found = training_speech(find_speech(folder), folder)
         # A talker of two corpora would be two people with one name.
-        files += [(folder / item.path, f"{folder.name}/{item.talker}") for item in found]
+        files += [Recording(folder / item.path, f"{folder.name}/{item.talker}", item.corpus) for item in found]
     if not (spec.data_dir / CACHE / "speech.tsv").exists():
         write_cache(spec.data_dir / CACHE, files, spec.sample_rate, jobs)
     if spec.noise and not (spec.data_dir / NOISE / "speech.tsv").exists():
-        noise = [(path, "") for path in sound_files(spec.noise)]
+        noise = [Recording(path) for path in sound_files(spec.noise)]
         write_cache(spec.data_dir / NOISE, noise, spec.sample_rate, jobs, what="noise")
     cache = SpeechCache(spec.data_dir / CACHE)
     talkers = {clip.talker for clip in cache.clips}
@@ -142,8 +143,8 @@ def _walk(folder: Path) -> Iterator[Path]:
 def find_speech(folder: Path) -> list[Speech]:
     """Every file below `folder` and who speaks in it.
 
-    A table `utterances.tsv` with the columns `path` and `talker` decides where there is one. Otherwise the talker is
-    the folder that holds the file.
+    A table `utterances.tsv` with the columns `path` and `talker` decides where there is one, and its column `corpus` if
+    it has one. Otherwise the talker is the folder that holds the file, and all of `folder` is one corpus.
 
     Raises:
         FileNotFoundError: as `sound_files`, or a file of the table is missing.
@@ -159,12 +160,12 @@ def find_speech(folder: Path) -> list[Speech]:
         if absent:
             missing = f"{len(absent)} of {len(rows)} files are missing, the first is {absent[0]}"
             raise FileNotFoundError(f"{table}: {missing}")
-        return [Speech(row["path"], row["talker"]) for row in rows]
+        return [Speech(row["path"], row["talker"], row.get("corpus") or folder.name) for row in rows]
     paths = [path.relative_to(folder) for path in sound_files(folder)]
     loose = next((path for path in paths if path.parent == Path(".")), None)
     if loose is not None:
         raise ValueError(f"{folder / loose}: a file outside any folder found; one folder per talker expected")
-    return [Speech(path.as_posix(), path.parent.name) for path in paths]
+    return [Speech(path.as_posix(), path.parent.name, folder.name) for path in paths]
 
 
 def training_speech(speech: Sequence[Speech], lists: Path) -> list[Speech]:

@@ -11,7 +11,7 @@ from spiking_tasnet.separation.audio.files import write_audio
 from spiking_tasnet.separation.config import DataConfig, MixingConfig
 from spiking_tasnet.separation.corpora.active_level import active_level
 from spiking_tasnet.separation.corpora.on_the_fly import MixedOnTheFly
-from spiking_tasnet.separation.corpora.speech_cache import SpeechCache, write_cache
+from spiking_tasnet.separation.corpora.speech_cache import Recording, SpeechCache, write_cache
 from spiking_tasnet.separation.data import SeparationData
 
 RATE = 8000
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
             time = np.arange(int(seconds * RATE)) / RATE
             path = root / f"t{talker}" / f"u{number}.wav"
             write_audio(path, (0.1 + 0.2 * number) * np.sin(2 * np.pi * (200 + 100 * talker) * time), RATE)
-            files.append((path, f"t{talker}"))
+            files.append(Recording(path, f"t{talker}", "low" if talker < 2 else "high"))
     write_cache(root / "cache", files, RATE, jobs=1)
     return root / "cache"
 
@@ -111,7 +111,7 @@ def test_short_utterances_are_filled_up_after_pauses_or_left_alone(folder):
 
 def test_noise_at_its_level(folder, tmp_path):
     write_audio(tmp_path / "noise.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 12000), RATE)
-    write_cache(tmp_path / "noise", [(tmp_path / "noise.wav", "")], RATE, jobs=1)
+    write_cache(tmp_path / "noise", [Recording(tmp_path / "noise.wav")], RATE, jobs=1)
     items = mixed(
         folder, SpeechCache(tmp_path / "noise"), segment=2.0, noise_probability=1.0, noise_snr_low=10, noise_snr_high=10
     )
@@ -130,6 +130,31 @@ def test_three_talkers(folder):
     assert sources.shape == (3, 16000) and len({frozenset(tones(source)) for source in sources.numpy()}) == 3
     with pytest.raises(ValueError, match="4 talkers found, at least 5 expected"):
         mixed(folder, n_src=5)
+
+
+def test_talkers_of_one_corpus_as_often_as_asked(folder):
+    def share(chance, n_items=200):
+        items = mixed(folder, same_corpus=chance, segment=1.0)
+        pairs = [[tones(source) for source in items[0, index][1].numpy()] for index in range(n_items)]
+        return np.mean([max(one | two) < 2 or min(one | two) > 1 for one, two in pairs])
+
+    assert share(1.0) == 1.0
+    # Of 3 other talkers, 1 is of the same corpus: a third by chance.
+    assert share(0.0) == pytest.approx(1 / 3, abs=0.1)
+    assert share(0.5) == pytest.approx(2 / 3, abs=0.1)
+    # More talkers than a corpus has: the others come from anywhere.
+    sources = mixed(folder, same_corpus=1.0, n_src=3)[0, 0][1].numpy()
+    assert len({frozenset(tones(source)) for source in sources}) == 3
+
+
+def test_a_cache_without_corpora_is_told_when_they_count(folder, tmp_path):
+    for name in ("speech.i16", "speech.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    rows = [line.split("\t") for line in (folder / "speech.tsv").read_text().splitlines()]
+    (tmp_path / "speech.tsv").write_text("".join("\t".join(row[:2] + row[3:]) + "\n" for row in rows))  # as it was once
+    assert mixed(tmp_path)[0, 0][0].equal(mixed(folder)[0, 0][0])
+    with pytest.raises(ValueError, match="does not name corpora found.*stage 0 with --force"):
+        mixed(tmp_path, same_corpus=0.5)
 
 
 def test_loader_processes_change_nothing(folder, tmp_path, monkeypatch):
@@ -160,8 +185,8 @@ def test_files_that_cannot_be_used_are_left_out(tmp_path, caplog):
     write_audio(tmp_path / "silent.wav", np.zeros(12000), RATE)
     (tmp_path / "text.wav").write_text("not a sound")
     names = ("good", "short", "silent", "text")
-    write_cache(tmp_path / "cache", [(tmp_path / f"{name}.wav", name) for name in names], RATE, jobs=1)
+    write_cache(tmp_path / "cache", [Recording(tmp_path / f"{name}.wav", name, "all") for name in names], RATE, jobs=1)
     assert [Path(clip.path).stem for clip in SpeechCache(tmp_path / "cache").clips] == ["good"]
     assert "3 of 4 files are left out" in caplog.text and "short.wav" in caplog.text
     with pytest.raises(ValueError, match="none of 1 files can be used"):
-        write_cache(tmp_path / "none", [(tmp_path / "text.wav", "x")], RATE, jobs=1)
+        write_cache(tmp_path / "none", [Recording(tmp_path / "text.wav", "x", "all")], RATE, jobs=1)

@@ -87,6 +87,7 @@ def test_ready_lists_and_extra_talkers(talkers, tmp_path):
     own = {clip.path for clip in clips if not clip.talker.startswith("extra/")}
     assert len(own) == 4 * 3 - 2
     assert {clip.talker for clip in clips} == {f"t{n}" for n in range(4)} | {f"extra/t{n}" for n in (0, 1, 4, 5)}
+    assert all(clip.corpus == ("extra" if clip.talker.startswith("extra/") else corpus.name) for clip in clips)
     assert [utterance.talkers for utterance in read_data_dir(tmp_path / "data/tt")] == [("t4", "t5")]
 
 
@@ -94,10 +95,10 @@ def test_a_table_names_the_talkers(talkers, tmp_path):
     corpus = shutil.copytree(talkers, tmp_path / "corpus")
     with open(corpus / "utterances.tsv", "w", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t")
-        writer.writerow(["path", "talker", "sex"])
-        writer.writerow(["t0/t0u0.wav", "anna", "F"])
-        writer.writerow(["t1/t1u0.wav", "bert", "M"])
-    assert [item.talker for item in find_speech(corpus)] == ["anna", "bert"]
+        writer.writerow(["path", "talker", "sex", "corpus"])
+        writer.writerow(["t0/t0u0.wav", "anna", "F", "studio"])
+        writer.writerow(["t1/t1u0.wav", "bert", "M", ""])
+    assert [(item.talker, item.corpus) for item in find_speech(corpus)] == [("anna", "studio"), ("bert", "corpus")]
     (corpus / "t0/t0u0.wav").unlink()
     with pytest.raises(FileNotFoundError, match=r"1 of 2 files are missing, the first is t0/t0u0\.wav"):
         find_speech(corpus)
