@@ -62,13 +62,12 @@ class MixedOnTheFly(Dataset):
         self.speech, self.noise, self.config, self.n_src, self.seed = speech, noise, config, n_src, seed
         self.n_samples, self.n_items = round(segment * speech.sample_rate), n_items
         self.by_talker: dict[str, list[Clip]] = defaultdict(list)
-        for clip in speech.clips:
-            self.by_talker[clip.talker].append(clip)
-        if len(self.by_talker) < n_src:
-            raise ValueError(f"{speech.folder}: {len(self.by_talker)} talkers found, at least {n_src} expected")
         self.by_corpus: dict[str, list[Clip]] = defaultdict(list)
         for clip in speech.clips:
+            self.by_talker[clip.talker].append(clip)
             self.by_corpus[clip.corpus].append(clip)
+        if len(self.by_talker) < n_src:
+            raise ValueError(f"{speech.folder}: {len(self.by_talker)} talkers found, at least {n_src} expected")
         if config.same_corpus and "" in self.by_corpus:
             raise ValueError(
                 f"{speech.folder}: a cache that does not name corpora found, which mixing.same_corpus needs; "
