@@ -120,6 +120,8 @@ class MixingConfig:
         level_db: two talkers' active levels differ by up to this, dB.
         same_corpus: probability that all talkers of a mixture come from one corpus, so that the way they were recorded
             does not tell them apart; otherwise each comes from any.
+        corpus: a corpus to hear more of than its size gives (a name of the cache's column `corpus`); empty for none.
+        corpus_share: probability that the first talker of a mixture is taken from `corpus`; otherwise from all.
         slower: speed falls by up to this fraction.
         faster: speed rises by up to this fraction.
         pause: longest pause between two utterances of one talker, seconds.
@@ -131,6 +133,8 @@ class MixingConfig:
 
     level_db: float = 5.0
     same_corpus: float = 0.0
+    corpus: str = ""
+    corpus_share: float = 0.0
     slower: float = 0.08
     faster: float = 0.08
     pause: float = 0.8
@@ -143,8 +147,12 @@ class MixingConfig:
         """Check ranges."""
         if self.level_db < 0 or self.pause < 0 or not 0 <= self.slower <= 0.5 or not 0 <= self.faster <= 1:
             raise ValueError("mixing: level_db and pause >= 0, slower in [0, 0.5] and faster in [0, 1] expected")
-        if not all(0 <= chance <= 1 for chance in (self.same_corpus, self.fill, self.noise_probability)):
-            raise ValueError("mixing: same_corpus, fill and noise_probability in [0, 1] expected")
+        if not all(0 <= p <= 1 for p in (self.same_corpus, self.corpus_share, self.fill, self.noise_probability)):
+            raise ValueError("mixing: same_corpus, corpus_share, fill and noise_probability in [0, 1] expected")
+        if bool(self.corpus) != (self.corpus_share > 0):
+            raise ValueError(
+                f"mixing: corpus {self.corpus!r} with corpus_share {self.corpus_share} found; give both or none"
+            )
         if self.noise_snr_low > self.noise_snr_high:
             raise ValueError("mixing: noise_snr_low at most noise_snr_high expected")
 

@@ -42,8 +42,8 @@ class MixedOnTheFly(Dataset):
         item (epoch, index): mixture (time,), sources (n_src, time).
 
     Raises:
-        ValueError: the cache has fewer than `n_src` talkers, or does not say which corpus they belong to where
-            `config.same_corpus` asks.
+        ValueError: the cache has fewer than `n_src` talkers, does not say which corpus they belong to where
+            `config.same_corpus` or `config.corpus` asks, or has no talker of `config.corpus`.
     """
 
     training = True
@@ -68,11 +68,15 @@ class MixedOnTheFly(Dataset):
             self.by_corpus[clip.corpus].append(clip)
         if len(self.by_talker) < n_src:
             raise ValueError(f"{speech.folder}: {len(self.by_talker)} talkers found, at least {n_src} expected")
-        if config.same_corpus and "" in self.by_corpus:
+        self.corpora_count = bool(config.same_corpus or config.corpus)
+        if self.corpora_count and "" in self.by_corpus:
             raise ValueError(
-                f"{speech.folder}: a cache that does not name corpora found, which mixing.same_corpus needs; "
-                "run stage 0 with --force"
+                f"{speech.folder}: a cache that does not name corpora found, which mixing.same_corpus and mixing.corpus "
+                "need; run stage 0 with --force"
             )
+        if config.corpus and config.corpus not in self.by_corpus:
+            names = ", ".join(map(repr, sorted(self.by_corpus)))
+            raise ValueError(f"{speech.folder}: corpora {names} found, mixing.corpus {config.corpus!r} expected")
 
     def __len__(self) -> int:
         """Items per epoch."""
@@ -82,7 +86,7 @@ class MixedOnTheFly(Dataset):
         """A line per utterance of speech and noise: its file's name, talker and length; corpus where it counts."""
         clips = self.speech.clips + (self.noise.clips if self.noise else [])
         lines = [f"{Path(clip.path).name} {clip.talker} {clip.n_samples}" for clip in clips]
-        if self.config.same_corpus:
+        if self.corpora_count:
             lines = [f"{line} {clip.corpus}" for line, clip in zip(lines, clips, strict=True)]
         return [f"{line}\n" for line in lines]
 
@@ -110,11 +114,15 @@ class MixedOnTheFly(Dataset):
         return torch.from_numpy(mixture * scale), torch.from_numpy(sources * scale)
 
     def _first_clips(self, random: np.random.Generator) -> list[Clip]:
-        """One utterance of each talker; any utterance is as likely as another.
+        """One utterance of each talker; any utterance of a pool is as likely as another.
 
-        With probability `same_corpus` all come from the corpus of the first, as far as that has enough talkers.
+        With probability `corpus_share` the first comes from `corpus`, and with probability `same_corpus` all others
+        from the corpus of the first, as far as that has enough talkers.
         """
-        clips = [self._any(self.speech.clips, random)]
+        pool = self.speech.clips
+        if self.config.corpus and random.random() < self.config.corpus_share:
+            pool = self.by_corpus[self.config.corpus]
+        clips = [self._any(pool, random)]
         pool = self.speech.clips
         if self.config.same_corpus and random.random() < self.config.same_corpus:
             pool = self.by_corpus[clips[0].corpus]

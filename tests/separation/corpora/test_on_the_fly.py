@@ -147,6 +147,31 @@ def test_talkers_of_one_corpus_as_often_as_asked(folder):
     assert len({frozenset(tones(source)) for source in sources}) == 3
 
 
+def test_a_corpus_is_heard_as_often_as_asked(folder):
+    def share(chance, same_corpus, n_items=200):
+        favoured = {"corpus": "low", "corpus_share": chance} if chance else {}
+        items = mixed(folder, same_corpus=same_corpus, segment=1.0, **favoured)
+        pairs = [[tones(source) for source in items[0, index][1].numpy()] for index in range(n_items)]
+        return np.mean([max(one | two) < 2 for one, two in pairs])
+
+    # Half of the utterances are of "low", so that a share of p gives p + (1 - p) / 2 of the first talkers.
+    assert share(1.0, 1.0) == 1.0
+    assert share(0.5, 1.0) == pytest.approx(0.75, abs=0.1)
+    assert share(0.0, 1.0) == pytest.approx(0.5, abs=0.1)
+    assert share(1.0, 0.0) == pytest.approx(1 / 3, abs=0.1)  # the second talker is any of the other three
+
+
+@pytest.mark.parametrize("settings", [{"corpus": "low"}, {"corpus_share": 0.5}])
+def test_a_corpus_without_its_share_is_refused(settings):
+    with pytest.raises(ValueError, match="give both or none"):
+        MixingConfig(**settings)
+
+
+def test_an_unknown_corpus_is_told_with_those_there_are(folder):
+    with pytest.raises(ValueError, match="'high', 'low' found, mixing.corpus 'middle' expected"):
+        mixed(folder, corpus="middle", corpus_share=0.5)
+
+
 def test_a_cache_without_corpora_is_told_when_they_count(folder, tmp_path):
     for name in ("speech.i16", "speech.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
