@@ -71,8 +71,8 @@ class MixedOnTheFly(Dataset):
         self.corpora_count = bool(config.same_corpus or config.corpus)
         if self.corpora_count and "" in self.by_corpus:
             raise ValueError(
-                f"{speech.folder}: a cache that does not name corpora found, which mixing.same_corpus and mixing.corpus "
-                "need; run stage 0 with --force"
+                f"{speech.folder}: a cache that does not name corpora found, which mixing.same_corpus and "
+                "mixing.corpus need; run stage 0 with --force"
             )
         if config.corpus and config.corpus not in self.by_corpus:
             names = ", ".join(map(repr, sorted(self.by_corpus)))
