@@ -297,6 +297,9 @@ def test_the_choice_can_be_overridden(monkeypatch):
     dense = torch.zeros(40, 1, 8, 10, dtype=torch.bool)
     with pytest.raises(ValueError, match="it cannot run"):
         kernels.choose(operator, dense, 40, operator.weight)
+    monkeypatch.setenv("SPIKING_TASNET_KERNEL", "fused")
+    with pytest.raises(ValueError, match="it cannot run phased neurons behind Conv1d"):
+        kernels.choose(operator, given.code, 32, operator.weight, phased=True)
     monkeypatch.delenv("SPIKING_TASNET_KERNEL")
     assert kernels.choose(operator, dense, 40, operator.weight) == "reference"
     depthwise = nn.Conv1d(8, 8, 1, groups=8)  # a block of outputs for each of them would be waste

@@ -85,7 +85,8 @@ def choose(operator: Operator, code: Tensor, num_steps: int, weight: Tensor, pha
     fast = "fused" if weight.device.type == "cuda" else "event"
     usable = _runs(wanted or fast, operator, code, num_steps, weight) and not (phased and (wanted or fast) == "fused")
     if wanted and not usable:
-        raise ValueError(f"SPIKING_TASNET_KERNEL={wanted} found, but it cannot run {operator}: unset it to fall back")
+        layer = f"phased neurons behind {operator}" if phased else str(operator)
+        raise ValueError(f"SPIKING_TASNET_KERNEL={wanted} found, but it cannot run {layer}: unset it to fall back")
     kernel = wanted or (fast if usable and _pays(fast, operator) else "reference")
     _log_choice(kernel, str(operator))
     return kernel
