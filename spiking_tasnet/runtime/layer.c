@@ -33,7 +33,8 @@ static geometry_t geometry_of(const layer_t *layer)
 
 static geometry_t geometry_of_lists(const layer_t *layer)
 {
-    return (geometry_t){.chan_in = layer->chan, .fan_in = layer->chan, .num_steps = layer->num_steps};
+    return (geometry_t){
+        .chan_in = layer->chan, .fan_in = layer->chan, .num_steps = layer->num_steps, .phased = layer->phased};
 }
 
 /* Entries of a slot: at most one an input and window, and what the kernel reads and writes beyond. */
@@ -42,10 +43,12 @@ static int64_t capacity_of(const layer_t *layer)
     return layer->chan * ((layer->num_steps + WINDOW - 1) / WINDOW) + SLACK;
 }
 
-void layer_lay_out(layer_t *layer, arena_t *arena, int64_t chan, int64_t num_steps, const reach_t *reader, int listed)
+void layer_lay_out(layer_t *layer, arena_t *arena, int64_t chan, int64_t num_steps, int phased,
+                   const reach_t *reader, int listed)
 {
     layer->chan = chan;
     layer->num_steps = num_steps;
+    layer->phased = phased;
     layer->ring = reader->dilation * (reader->taps - 1) + BATCH;
     layer->words = arena_take(arena, layer->ring * chan, sizeof(int32_t));
     if (listed) {
@@ -70,9 +73,8 @@ static int variant_of(const stn_weights_t *weights, int64_t outputs, int64_t siz
 }
 
 void layer_lay_out_neurons(layer_t *layer, arena_t *arena, int64_t inputs, const reach_t *own,
-                           const stn_spiking_t *from, int phased)
+                           const stn_spiking_t *from)
 {
-    layer->phased = phased;
     layer->reach = *own;
     layer->inputs = inputs;
     layer->variant = variant_of(&from->weights, layer->chan, inputs * own->taps);

@@ -14,6 +14,7 @@ typedef struct {
 
 typedef struct {
     int64_t chan, num_steps;
+    int phased; /* neurons, its own and those that read it, integrate a whole window before they fire */
     int64_t frames, spikes; /* computed and fired so far */
     int64_t ring;           /* frames that are kept: what the reader reaches over, and a batch */
     int32_t *words;         /* (ring, chan) */
@@ -24,16 +25,17 @@ typedef struct {
     reach_t reach;
     int64_t inputs; /* channels below; 0 of the encoding layer, which has no neurons of its own here */
     int64_t block, outputs;
-    int variant, phased;
+    int variant;
     void *rows, *current, *threshold, *initial, *negative;
 } layer_t;
 
 /* A layer whose spikes are read over `reader`, by a spiking layer where `listed`. */
-void layer_lay_out(layer_t *layer, arena_t *arena, int64_t chan, int64_t num_steps, const reach_t *reader, int listed);
+void layer_lay_out(layer_t *layer, arena_t *arena, int64_t chan, int64_t num_steps, int phased, const reach_t *reader,
+                   int listed);
 
-/* Its neurons, which read `inputs` channels over `own`; where `phased`, they integrate a whole window before they fire. */
+/* Its neurons, which read `inputs` channels over `own`. */
 void layer_lay_out_neurons(layer_t *layer, arena_t *arena, int64_t inputs, const reach_t *own,
-                           const stn_spiking_t *from, int phased);
+                           const stn_spiking_t *from);
 
 /* Fill in what was laid out; `from` is NULL for the encoding layer. */
 void layer_fill(layer_t *layer, const stn_spiking_t *from);

@@ -53,11 +53,10 @@ static void lay_out(separator_t *s, arena_t *arena)
     s->threshold = arena_take(arena, chan, sizeof(float));
     s->start = arena_take(arena, chan, sizeof(float));
     for (int64_t n = 0; n < model->n_blocks; n++) {
-        layer_lay_out(&s->layer[n], arena, n ? model->hid_chan : chan, model->num_steps, &s->reach[n],
-                      n < model->n_blocks - 1);
+        layer_lay_out(&s->layer[n], arena, n ? model->hid_chan : chan, model->num_steps, model->phased,
+                      &s->reach[n], n < model->n_blocks - 1);
         if (n)
-            layer_lay_out_neurons(&s->layer[n], arena, s->layer[n - 1].chan, &s->reach[n - 1], &model->spiking[n - 1],
-                                  model->phased);
+            layer_lay_out_neurons(&s->layer[n], arena, s->layer[n - 1].chan, &s->reach[n - 1], &model->spiking[n - 1]);
         scratch = most(scratch, layer_scratch(&s->layer[n]));
     }
     chan = last_layer(s)->chan;

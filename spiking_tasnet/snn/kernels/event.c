@@ -30,6 +30,15 @@
  * The 17 spikes took 6 row-adds. Which inputs are in which bucket is sorted out once per input frame; all taps and all
  * blocks of outputs then read these lists.
  *
+ * Neurons that integrate the whole window before they fire (`phased`) take no steps, only the counts of their inputs: one
+ * that spikes c times adds its row c times. All with the same count belong to one bucket, and with
+ *
+ *     T_c  =  sum of the rows of the inputs that spike c times or more
+ *     V    =  V[0] + T_1 + T_2 + ... + T_N_s + N_s current
+ *
+ * each active input adds its row once: T_c is what T_(c + 1) was, and the rows of bucket c. It is a sum over some of the
+ * inputs, as a z[t] is, and needs no more bits.
+ *
  * A frame is a pixel of Conv2d, a frame of Conv1d (width 1), an item of Linear (1 tap). Groups are run one by one:
  * pointers to words and fired then point to the group's first channel, and chan_in, chan_out are strides.
  *
@@ -87,6 +96,11 @@ int64_t event_limit(int64_t which) { return which ? MAX_TAPS : SLACK; }
 
 static uint32_t used_bits(int64_t num_steps) { return num_steps < 32 ? (1u << num_steps) - 1 : 0xFFFFFFFFu; }
 
+static int64_t windows_of(const geometry_t *g) { return (g->num_steps + WINDOW - 1) / WINDOW; }
+
+/* Buckets of a frame: bucket c - 1 for a count of c, or windows * 16 + patterns. */
+static int64_t buckets_of(const geometry_t *g) { return g->phased ? g->num_steps : windows_of(g) * PATTERNS; }
+
 /* Windows for which an input is listed, a bit at the first step of each. Where it spikes in a whole byte, an even
  * window and the next, only the even one is listed, and its pattern is cleared from the word.
  *
@@ -110,7 +124,12 @@ static int list_lengths(const geometry_t *g, const int32_t *words, int64_t begin
         const int32_t *word = words + frame * g->chan_in;
         uint32_t total = 0;
         for (int64_t i = 0; i < g->fan_in; i++) {
-            uint32_t x = (uint32_t)word[i] & used, windows = listed(&x);
+            uint32_t x = (uint32_t)word[i] & used, windows;
+            if (g->phased) {
+                total += x != 0;
+                continue;
+            }
+            windows = listed(&x);
             /* One bit for each window; first the two of a byte are added. The product by 0x01010101 is the sum of the
              * number shifted by 0, 1, 2 and 3 bytes, so its highest byte is the sum of all four: at most 8. */
             windows = (windows + (windows >> 4)) & 0x03030303u;
@@ -186,31 +205,46 @@ static __attribute__((noinline)) void fill_buckets(const int32_t *word, const ui
     }
 }
 
+/* Put the active inputs in the buckets of their counts. */
+static __attribute__((noinline)) void fill_counts(const int32_t *word, const uint16_t *active, int64_t n_active,
+                                                  uint32_t used, uint16_t **head)
+{
+    for (const uint16_t *last = active + n_active; active < last; active++)
+        *head[__builtin_popcount((uint32_t)word[*active] & used) - 1]++ = *active;
+}
+
 static void fill_lists(const geometry_t *g, const int32_t *words, int64_t first, int64_t begin, int64_t end,
                        const int64_t *starts, uint32_t *table, uint16_t *pool, void *memory)
 {
-    int64_t capacity = g->fan_in + SLACK, pairs = (g->num_steps + 2 * WINDOW - 1) / (2 * WINDOW);
+    /* Two windows at a time, or all steps where only counts matter: in either case at most 32 buckets. */
+    int64_t capacity = g->fan_in + SLACK, rounds = g->phased ? 1 : (windows_of(g) + 1) / 2;
+    int64_t buckets = g->phased ? g->num_steps : 2 * PATTERNS;
     uint16_t *scratch = memory, *active = scratch + 2 * PATTERNS * capacity;
     for (int64_t frame = begin; frame < end; frame++) {
         const int32_t *word = words + frame * g->chan_in;
-        uint32_t *ends = table + (frame - first) * (BUCKETS + 1), position = 0;
+        uint32_t *ends = table + (frame - first) * (BUCKETS + 1), *last = ends + BUCKETS, position = 0;
         uint16_t *list = pool + starts[frame - first];
-        for (int64_t pair = 0; pair < pairs; pair++, ends += 2 * PATTERNS) {
-            uint32_t shift = (uint32_t)pair * 2 * WINDOW, used = used_bits(g->num_steps) >> shift & 255;
+        for (int64_t round = 0; round < rounds; round++) {
+            uint32_t shift = (uint32_t)round * 2 * WINDOW, used = used_bits(g->num_steps);
             uint16_t *head[2 * PATTERNS], *bucket = scratch;
-            for (int64_t n = 0; n < 2 * PATTERNS; n++)
+            for (int64_t n = 0; n < buckets; n++)
                 head[n] = scratch + n * capacity;
-            fill_buckets(word, active, list_active(word, g->fan_in, used << shift, active), shift, used, head);
-            head[PATTERNS] = scratch + PATTERNS * capacity; /* no pattern: forget */
-            for (int64_t n = 0; n < 2 * PATTERNS; n++, bucket += capacity) {
+            if (g->phased)
+                fill_counts(word, active, list_active(word, g->fan_in, used, active), used, head);
+            else {
+                used = used >> shift & 255;
+                fill_buckets(word, active, list_active(word, g->fan_in, used << shift, active), shift, used, head);
+                head[PATTERNS] = scratch + PATTERNS * capacity; /* no pattern: forget */
+            }
+            for (int64_t n = 0; n < buckets; n++, bucket += capacity) {
                 uint32_t length = (uint32_t)(head[n] - bucket);
-                ends[n] = position;
+                *ends++ = position;
                 copy_list(list + position, bucket, length, 0);
                 position += length;
             }
         }
-        for (int64_t n = 0; n <= BUCKETS - 2 * PATTERNS * pairs; n++)
-            ends[n] = position;
+        while (ends <= last)
+            *ends++ = position;
     }
 }
 
@@ -312,7 +346,7 @@ int event_reach(const int8_t *weight, int64_t size, int64_t begin, int64_t end, 
 /* Bytes of `memory` that the simulation of a layer works with: the merged lists of a tile, and where they begin. */
 static size_t tile_memory(const geometry_t *g)
 {
-    int64_t longest = g->kernel_h * g->kernel_w * g->fan_in * ((g->num_steps + WINDOW - 1) / WINDOW) + SLACK;
+    int64_t longest = g->kernel_h * g->kernel_w * g->fan_in * windows_of(g) + SLACK;
     return sizeof(uint32_t) * (BUCKETS + 1) * TILE + sizeof(uint16_t) * (size_t)(TILE_ENTRIES + longest);
 }
 

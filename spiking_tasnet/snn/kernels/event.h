@@ -20,7 +20,7 @@ typedef struct {
 /* 0: entries that must lie behind a pool of lists; 1: most taps of a kernel. */
 int64_t event_limit(int64_t which);
 
-/* Length of the list of each frame: windows listed, over its inputs. */
+/* Length of the list of each frame: active inputs, or, where not `phased`, the windows they are listed for. */
 int event_lengths(const geometry_t *g, const int32_t *words, int64_t begin, int64_t end, int64_t threads,
                   int32_t *lengths);
 
