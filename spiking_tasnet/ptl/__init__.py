@@ -14,6 +14,7 @@ ranks       what several processes find out together
 rewrap      DDP and optimisers, made anew for a stage
 refusals    what cannot be converted stage by stage
 followers   averages of the weights inside the module
+trained_thresholds  thresholds as parameters of the joint stage
 checkpoints  Lightning's best checkpoint, stage by stage
 freeze      what lies below a layer
 frozen_cache  what frozen layers fire, simulated once per stage

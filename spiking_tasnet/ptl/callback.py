@@ -22,6 +22,7 @@ from spiking_tasnet.ptl.refusals import check_network, check_steps, check_traine
 from spiking_tasnet.ptl.rewrap import renew_optimizers
 from spiking_tasnet.ptl.schedule import JOINT, Patience, StageRecord, stage_column
 from spiking_tasnet.ptl.stage_rate import Rate, keep_initial_rates, linear_fall, scale_rates, set_rates
+from spiking_tasnet.ptl.trained_thresholds import TrainedThresholds
 from spiking_tasnet.ptl.validation import validate
 from spiking_tasnet.snn.compose import convertible_layers, evaluating, execution_order
 from spiking_tasnet.snn.conversion import convert_measured, measure_layer
@@ -42,7 +43,8 @@ class ProgressiveTandemLearning(pl.Callback):
     the last stage, and a joint one of all converted layers where `joint_epochs` asks for it, the trainer is told to
     stop.
 
-    Parameters that do not require a gradient when `fit` begins keep their values, in the joint stage too.
+    Parameters that do not require a gradient when `fit` begins keep their values, in the joint stage too. Thresholds
+    are buffers, and parameters only while `config.train_thresholds` trains them.
 
     Losses are those of Lightning's own validation. Thresholds are measured on a copy of the module, with batches of a
     loader of its own, so neither leaves anything behind. With several processes all numbers that decide are means over
@@ -93,6 +95,7 @@ class ProgressiveTandemLearning(pl.Callback):
         self._trainable: list[str] | None = None  # names of the parameters that the user has not frozen
         self._cache = FrozenCache(self.config.cache_mib * 2**20)
         self._followers = Followers()
+        self._thresholds: TrainedThresholds | None = None
 
     @property
     def finished(self) -> bool:
@@ -183,6 +186,15 @@ class ProgressiveTandemLearning(pl.Callback):
             record = self.records[-1]
             epochs = record.epochs + batch_idx / trainer.num_training_batches
             set_rates(trainer, self.rate(epochs, self._longest(record)))
+        if self._thresholds:
+            self._thresholds.note()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Limit the step of the thresholds, where they are trained."""
+        if self._thresholds:
+            self._thresholds.limit()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Update the patience counter; end the stage when it is exhausted."""
@@ -210,7 +222,7 @@ class ProgressiveTandemLearning(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Warn if the trainer stopped before the conversion was complete."""
-        self._cache.detach()
+        self._release()
         if not self.finished and not trainer.interrupted:
             logger.warning(
                 "training ended in stage %d of %d: the network is converted in part; raise max_epochs and resume",
@@ -219,8 +231,14 @@ class ProgressiveTandemLearning(pl.Callback):
             )
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Release the layers from the cache."""
+        """Release the layers from the cache, and from an optimiser of their thresholds."""
+        self._release()
+
+    def _release(self) -> None:
         self._cache.detach()
+        if self._thresholds:
+            self._thresholds.end()
+            self._thresholds = None
 
     def _begin_stage(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         name, config = self._layers[len(self.records)], self.config
@@ -263,10 +281,18 @@ class ProgressiveTandemLearning(pl.Callback):
         loss, layers = self.records[-1].val_loss_best, convertible_layers(module)
         for name in self._layers:
             layers[name].operator.requires_grad_(True)  # what the user has frozen is frozen again right after
+        if self.config.train_thresholds:
+            trained = list(self._trainable or ())
+            self._trainable = trained + TrainedThresholds(module).names(trained)
+            self._train_thresholds(module, self._trainable)
         self._begin(trainer, module, StageRecord(len(self.records) + 1, "all", JOINT, 0.0, 0.0, loss, math.nan))
         if self.config.joint_lr:
             scale_rates(trainer, self.config.joint_lr)
         logger.info("PTL stage %d of %d: all converted layers together", len(self.records), self._n_stages)
+
+    def _train_thresholds(self, module: pl.LightningModule, names: list[str]) -> None:
+        self._thresholds = TrainedThresholds(module)
+        self._thresholds.begin(names)
 
     def _begin(self, trainer: pl.Trainer, module: pl.LightningModule, record: StageRecord) -> None:
         self._freeze(module, record)  # first: a price is on the spikes of what is trained
@@ -330,9 +356,11 @@ class ProgressiveTandemLearning(pl.Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Freeze before the optimisers are made, so that theirs match the checkpoint's."""
+        """Freeze, and make parameters of thresholds, before the optimisers are made: theirs match the checkpoint's."""
         state = checkpoint["callbacks"].get(self.state_key)
         if state and state["records"]:
+            if self.config.train_thresholds and state["records"][-1]["role"] == JOINT:
+                self._train_thresholds(pl_module, state["trainable"])
             freeze(pl_module, frozen_in(state["order"], StageRecord(**state["records"][-1]), pl_module))
             hold(pl_module, state.get("trainable"))
 

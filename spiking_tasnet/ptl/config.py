@@ -33,9 +33,11 @@ class PTLConfig:
         anneal: the learning rate falls linearly towards zero within each stage, over `max_epochs_per_stage`, or
             `joint_epochs`, instead of by the module's own schedule. A stage that ends by its patience ends before the
             fall is over: give both the same number of epochs.
-        joint_epochs: after the last stage, train all converted layers together for this many epochs, thresholds as they
-            are; 0 for none, as in the paper. It ends by no patience.
+        joint_epochs: after the last stage, train all converted layers together for this many epochs, 0 for none, as in
+            the paper. It ends by no patience.
         joint_lr: learning rate of that joint stage; 0 for that of the other stages.
+        train_thresholds: in the joint stage, train the thresholds of the channels too, as a learned step size (Esser et
+            al., 2020), instead of leaving them as they are. One step changes each by a hundredth at most.
         cache_mib: MiB of memory for what frozen layers fire, so that an item met again in a stage is not simulated
             again; 0 for none. It pays where items come back: data without augmentation, and every validation.
     """
@@ -56,6 +58,7 @@ class PTLConfig:
     anneal: bool = False
     joint_epochs: int = 0
     joint_lr: float = 0.0
+    train_thresholds: bool = False
     cache_mib: int = 0
 
     RENAMED: ClassVar = {"gate": "clip_saturated_gradient", "spread": "encoding: burst | spread"}
@@ -72,6 +75,11 @@ class PTLConfig:
             raise ValueError("ptl: cache_mib, joint_epochs and joint_lr of 0 (none) or more expected")
         if self.anneal and not self.max_epochs_per_stage:
             raise ValueError("ptl.anneal: stages of a known length expected; set ptl.max_epochs_per_stage")
+        if self.train_thresholds and not (self.channel_wise and self.joint_epochs):
+            raise ValueError(
+                "ptl.train_thresholds: one threshold per channel and a joint stage expected; set ptl.channel_wise and "
+                "ptl.joint_epochs"
+            )
         Constraints(self.weight_bits, self.per_channel, self.fan_in)
 
     def settings(self, method: Method = "tandem", **changes: Any) -> ConversionSettings:

@@ -165,7 +165,7 @@ class TrainConfig:
         max_epochs: end at the latest after this many.
         lr: learning rate; in the conversion each stage starts with it.
         optimizer: ``adam``, or ``muon`` for the separator's convolutions and Adam for the rest.
-        adam_lr: learning rate of that rest; 0 for `lr`.
+        adam_lr: learning rate of that rest; with ``adam`` that of biases and thresholds. 0 for `lr`.
         halve_after: halve the learning rate after this many dev epochs without gain.
         stop_after: stop after this many dev epochs without gain (the conversion ends by its stages instead).
         schedule: ``plateau`` halves as above; ``cosine`` falls from `lr` to zero over `max_epochs`, for short runs;

@@ -113,8 +113,13 @@ class SeparationModule(pl.LightningModule):
     def _optimizer(self) -> torch.optim.Optimizer:
         config = self.config
         trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        if config.optimizer == "adam":
+        if config.optimizer == "adam" and not config.adam_lr:
             return torch.optim.Adam(trained, lr=config.lr)
+        if config.optimizer == "adam":
+            filters = [parameter for parameter in trained if parameter.dim() > 1]
+            rest = [parameter for parameter in trained if parameter.dim() <= 1]
+            groups = [{"params": filters}, {"params": rest, "lr": config.adam_lr}]
+            return torch.optim.Adam([group for group in groups if group["params"]], lr=config.lr)
         hidden = [*self.network.separator.parameters(), self.network.mask.weight]
         matrices = {id(parameter) for parameter in hidden if parameter.dim() > 1}
         return Muon(

@@ -49,8 +49,9 @@ def constrained_weights(
     Args:
         operator: its weight and bias are the full-precision copies, to which the gradient goes.
         constraints: on them.
-        input_amplitude: theta_{l-1}, (1,) or (in,); None where no spikes come in.
+        input_amplitude: theta_{l-1}, (1,) or (in,); None where no spikes come in. It gets no gradient.
     """
+    input_amplitude = None if input_amplitude is None else input_amplitude.detach()
     weight, bias = constrained(_held_weight(operator, input_amplitude), operator.bias, constraints)
     return unscale_inputs(operator, weight, input_amplitude), bias
 

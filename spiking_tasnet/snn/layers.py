@@ -54,7 +54,8 @@ class ConvertibleLayer(nn.Module):
 
     Attributes:
         settings: what the layer is now and how its neurons behave; all that it keeps beside its tensors.
-        threshold: theta of each channel, (out,), in activation units; a buffer.
+        threshold: theta of each channel, (out,), in activation units; a buffer, or a parameter while it is trained
+            (`train_threshold`).
         shortcut: while it is analog, add the input to what is rectified: ReLU(norm(operator(x)) + x). `fold_shortcut`
             makes the addition part of the operator, and must come before a conversion.
         continues: whether a call of rate coding goes on where the last one left the membranes (`simulate_rate`).
@@ -173,6 +174,29 @@ class ConvertibleLayer(nn.Module):
             operator.weight.data.copy_(limit_fan_in(operator.weight.data, settings.constraints.fan_in))
         self._take_up(settings)
         return computed
+
+    def train_threshold(self, trained: bool = True) -> None:
+        """Make the thresholds, one per channel, a parameter; or a buffer again.
+
+        Their gradient is that of a learned step size, see `tandem`. The names in a checkpoint stay the same.
+
+        Raises:
+            ValueError: a layer that fires no tandem spikes, or with one threshold for all channels.
+        """
+        if trained and self.role not in ("encoding", "spiking"):
+            raise ValueError(f"the threshold of a layer that is {self.role} found, encoding or spiking expected")
+        if trained and self._layer_wise and len(self.threshold) > 1:
+            raise ValueError(
+                "one threshold of all channels found, one of each expected: convert the layer with channel_wise=True"
+            )
+        value = self.threshold.detach()
+        if trained:
+            self._buffers.pop("threshold", None)
+            self.threshold = nn.Parameter(value)
+        else:
+            self._parameters.pop("threshold", None)
+            self.register_buffer("threshold", value)
+            self._take_up(self.settings)
 
     def fold_shortcut(self) -> None:
         """Make ReLU(norm(operator(x)) + x) one operator, in place, the norm included; see `fold.fold_shortcut`."""

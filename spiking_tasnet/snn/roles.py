@@ -122,7 +122,8 @@ def spiking(
     """
     with torch.no_grad(), full_precision(branch.threshold.device):
         code = kernels.simulate(branch.operator, x.code, x.num_steps, neurons, packed=packed)
-    if not torch.is_grad_enabled() or not (branch.weight.requires_grad or x.requires_grad):
+    trained = branch.weight.requires_grad or branch.threshold.requires_grad or x.requires_grad
+    if not torch.is_grad_enabled() or not trained:
         return _coupled(branch, code, settings.num_steps, None)
     return _coupled(branch, code, settings.num_steps, branch.activation(x.value))
 
@@ -216,8 +217,8 @@ def _spikes(branch: Branch, value: Tensor | None, code: Tensor, num_steps: int) 
 def _coupled(branch: Branch, code: Tensor, num_steps: int, activation: Tensor | None) -> Spikes:
     """Spikes of `code`, with the tandem gradient of the analog `activation` where there is one."""
     spikes = _spikes(branch, None, code, num_steps)
-    if activation is None or not activation.requires_grad:
+    if activation is None or not (activation.requires_grad or branch.threshold.requires_grad):
         return spikes
-    scale = per_channel(branch.operator, branch.threshold)
-    limit = scale * num_steps if branch.clip_saturated else None
-    return _spikes(branch, tandem(activation, spikes.counts * scale, limit), code, num_steps)
+    threshold = per_channel(branch.operator, branch.threshold)
+    value = tandem(activation, spikes.counts, threshold, num_steps, gated=branch.clip_saturated)
+    return _spikes(branch, value, code, num_steps)

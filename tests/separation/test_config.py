@@ -23,7 +23,7 @@ def test_the_live_network_is_converted_as_the_shipped_one_is_but_fires_at_once()
     assert (live.ptl.firing, few.ptl.firing) == ("immediate", "phased")
     for name in ("num_steps", "v_init", "channel_wise", "weight_bits", "per_channel"):
         assert getattr(live.ptl, name) == getattr(few.ptl, name)
-    assert live.data == few.data and live.snn.distil == few.snn.distil
+    assert live.data == few.data and live.snn.batches_per_epoch == few.snn.batches_per_epoch
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parts[-3]}/{path.name}")
