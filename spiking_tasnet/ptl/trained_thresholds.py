@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spiking_tasnet.snn import ConvertibleLayer
 from spiking_tasnet.snn.compose import convertible_layers
 
 LARGEST_CHANGE = 0.01  # of a threshold, in one step of an optimiser, so that it stays positive
@@ -50,5 +51,5 @@ class TrainedThresholds:
         for name, before in self._before.items():
             self.layers[name].threshold.clamp_(before * (1 - LARGEST_CHANGE), before * (1 + LARGEST_CHANGE))
 
-    def _trained(self) -> dict[str, nn.Module]:
+    def _trained(self) -> dict[str, ConvertibleLayer]:
         return {name: layer for name, layer in self.layers.items() if isinstance(layer.threshold, nn.Parameter)}
