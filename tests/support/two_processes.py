@@ -128,13 +128,14 @@ def fit(callbacks, module, processes, max_epochs):
 
 
 def main(folder):
-    run("two", folder, Module(), patience=2, joint_epochs=2)
+    joint = {"joint_epochs": 2, "channel_wise": True, "train_thresholds": True}
+    run("two", folder, Module(), patience=2, **joint)
     run_end_to_end("both", folder)
     run("disagree", folder, Disagreeing(), patience=2)
     with contextlib.suppress(ProcessRaisedException):
         run("fail", folder, FailsInOne(), patience=2)
     # In this process, so after all that are forked: autograd does not survive a fork.
-    run("one", folder, Module(), processes=1, patience=2, joint_epochs=2)
+    run("one", folder, Module(), processes=1, patience=2, **joint)
     run_end_to_end("alone", folder, processes=1)
 
 
