@@ -29,9 +29,10 @@ README, PAGE = ROOT / "README.md", ROOT / "docs" / "listen.html"
 MARKS = "<!-- figures: python -m benchmarks.model_card -->", "<!-- end of figures -->"
 COMMANDS = """\
 recipes/talkers/run.sh --stage 0 --stop-stage 0 --talkers DIR --extra DIR  # the corpora above, a folder per talker
-# with the settings that the tables above name; the first 28 hours as RESULTS.md of the recipe says
+git show 363f76e:recipes/talkers/ann.pt > ann.pt  # after 152 hours; RESULTS.md of the recipe has their settings
+# with the settings that the tables above name
 spiking-tasnet train --config recipes/talkers/conf/real.yaml --data recipes/talkers/data \\
-    --exp recipes/talkers/exp/real --init recipes/talkers/start.pt
+    --exp recipes/talkers/exp/real --init ann.pt
 spiking-tasnet convert --config recipes/talkers/conf/ptl_few.yaml --data recipes/talkers/data \\
     --exp recipes/talkers/exp/ptl_few --ann recipes/talkers/exp/real/ann/model.pt
 spiking-tasnet pack recipes/talkers/exp/ptl_few/snn --ann recipes/talkers/exp/real/ann \\
