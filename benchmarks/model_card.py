@@ -47,8 +47,9 @@ python -m benchmarks.model_card --figures figures/figures.json --times times.jso
 LIVE_COMMANDS = """
 
 # the live network, with the settings that the tables above name
+git show 2781046:spiking_tasnet/models/talkers.pt > talkers96.pt  # after 96 hours
 spiking-tasnet train --config recipes/talkers/conf/live.yaml --data recipes/talkers/data \\
-    --exp recipes/talkers/exp/live --init spiking_tasnet/models/talkers.pt
+    --exp recipes/talkers/exp/live --init talkers96.pt
 spiking-tasnet convert --config recipes/talkers/conf/ptl_live.yaml --data recipes/talkers/data \\
     --exp recipes/talkers/exp/live
 spiking-tasnet pack recipes/talkers/exp/live/snn --ann recipes/talkers/exp/live/ann -o spiking_tasnet/models/live.pt \\
