@@ -39,7 +39,7 @@ TARGETS = {(8, 8): 0.8, (8, 32): 1.3}  # N_s, bits -> of the ANN's time, at most
 
 
 def converted(ann: TasNet, clip: Tensor, num_steps: int) -> TasNet:
-    """The network with spikes and 8-bit weights, without training, otherwise as conf/ptl_few.yaml has them."""
+    """The network with the neurons of conf/ptl_few.yaml and 8-bit weights, without training."""
     snn = copy.deepcopy(ann)
     constraints = Constraints(weight_bits=8, per_channel=True)
     with torch.no_grad():

@@ -119,7 +119,7 @@ def _separate_all(args: argparse.Namespace, interrupts: Interrupts) -> int:
     began = time.monotonic()
     try:
         for path in files:
-            reports.append(_separate_one(args, separator, path, stems[path], inputs))
+            reports.append(_separate_one(args, separator, path, stems[path], inputs, interrupts))
             interrupts.check()
     finally:
         written = _write_reports(args.json, reports)
@@ -131,9 +131,14 @@ def _separate_all(args: argparse.Namespace, interrupts: Interrupts) -> int:
 
 
 def _separate_one(
-    args: argparse.Namespace, separator: Separator, path: Path, stem: str, inputs: set[tuple[int, int]]
+    args: argparse.Namespace,
+    separator: Separator,
+    path: Path,
+    stem: str,
+    inputs: set[tuple[int, int]],
+    interrupts: Interrupts,
 ) -> FileReport:
-    """Separate one file and say so; whatever goes wrong is one line that names it."""
+    """Separate one file and say so; whatever goes wrong is one line that names it, but for a signal."""
     from spiking_tasnet.progress import Progress
     from spiking_tasnet.separation.audio.recording import Recording
     from spiking_tasnet.separation.output_names import identities, output_paths
@@ -150,6 +155,7 @@ def _separate_one(
         with Progress(recording.n_samples / recording.rate, printable(path.name), "s of audio") as progress:
             report = separate_file(separator, recording, targets, bool(args.json), progress.update)
     except Exception as error:
+        interrupts.check()  # a library may have made this error of the signal: nothing is wrong with the file
         return _failed(path, error)
     for warning in report.warnings:
         tell(f"{COMMAND}: warning: {_named(path, warning)}")

@@ -363,3 +363,25 @@ def test_the_shipped_network_is_the_default_and_the_output_says_so(tmp_path, mon
         assert main(["separate", str(mix), "-o", str(tmp_path / kind), "--threads", "1", *more]) == 0
         assert f"model: talkers.pt, which is shipped ({kind})" in capsys.readouterr().err
         assert names(tmp_path / kind) == ["mix_s1.wav", "mix_s2.wav"]
+
+
+def test_an_error_that_a_library_makes_of_a_signal_is_no_fault_of_the_file(exp, tmp_path, monkeypatch, capsys):
+    from spiking_tasnet.separation import separate_file as module
+
+    def interrupted(*arguments):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except SystemExit:
+            raise RuntimeError("a callback failed") from None
+
+    first, second = write_speech(tmp_path / "a.wav", 1), write_speech(tmp_path / "b.wav", 1)
+    whole = module.separate_file
+    steps = iter([whole, interrupted])
+    monkeypatch.setattr(module, "separate_file", lambda *arguments: next(steps)(*arguments))
+    report = tmp_path / "report.json"
+    words = ["separate", str(first), str(second), "-o", str(tmp_path / "out"), "--json", str(report)]
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--model", str(exp)])
+    assert ended.value.code == 143 and errors(capsys.readouterr().err) == []
+    assert [record["file"] for record in json.loads(report.read_text())] == [str(first)]
