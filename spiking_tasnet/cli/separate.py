@@ -108,7 +108,7 @@ def _separate_all(args: argparse.Namespace, interrupts: Interrupts) -> int:
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    files, reports = _expand(args.files)
+    files, reports = _expand(args.files, interrupts)
     stems, inputs = output_stems(files), identities(files)
     model = network_path(args.model) if args.model else default_model(args.ann)
     separator = Separator.load(model, args.ann, args.segment)
@@ -138,7 +138,7 @@ def _separate_one(
     inputs: set[tuple[int, int]],
     interrupts: Interrupts,
 ) -> FileReport:
-    """Separate one file and say so; whatever goes wrong is one line that names it, but for a signal."""
+    """Separate one file and say so; whatever goes wrong is one line that names it."""
     from spiking_tasnet.progress import Progress
     from spiking_tasnet.separation.audio.recording import Recording
     from spiking_tasnet.separation.output_names import identities, output_paths
@@ -155,8 +155,7 @@ def _separate_one(
         with Progress(recording.n_samples / recording.rate, printable(path.name), "s of audio") as progress:
             report = separate_file(separator, recording, targets, bool(args.json), progress.update)
     except Exception as error:
-        interrupts.check()  # a library may have made this error of the signal: nothing is wrong with the file
-        return _failed(path, error)
+        return _failed(path, error, interrupts)
     for warning in report.warnings:
         tell(f"{COMMAND}: warning: {_named(path, warning)}")
     if args.json != "-":
@@ -164,7 +163,7 @@ def _separate_one(
     return report
 
 
-def _expand(paths: list[Path]) -> tuple[list[Path], list[FileReport]]:
+def _expand(paths: list[Path], interrupts: Interrupts) -> tuple[list[Path], list[FileReport]]:
     """The files to separate, folders put in their place, each once; the reports of what is none."""
     from spiking_tasnet.separation.audio.recording import expand
 
@@ -176,14 +175,15 @@ def _expand(paths: list[Path]) -> tuple[list[Path], list[FileReport]]:
                 if once.setdefault(os.path.realpath(path), path) is not path:
                     tell(f"{COMMAND}: {printable(path)} is given twice; it is done once")
         except Exception as error:
-            failed.append(_failed(given, error))
+            failed.append(_failed(given, error, interrupts))
     return list(once.values()), failed
 
 
-def _failed(path: Path, error: Exception) -> FileReport:
-    """Say what is wrong with a file, and keep it for the report."""
+def _failed(path: Path, error: Exception, interrupts: Interrupts) -> FileReport:
+    """Say what is wrong with a file, and keep it for the report; a signal that a library made an error of ends all."""
     from spiking_tasnet.separation.separate_file import FileReport
 
+    interrupts.check()
     if os.environ.get("SPIKING_TASNET_DEBUG"):
         tell("".join(traceback.format_exception(error)).rstrip())
     report = FileReport(str(path), error=_message(path, error))

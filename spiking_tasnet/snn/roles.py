@@ -217,7 +217,8 @@ def _spikes(branch: Branch, value: Tensor | None, code: Tensor, num_steps: int) 
 def _coupled(branch: Branch, code: Tensor, num_steps: int, activation: Tensor | None) -> Spikes:
     """Spikes of `code`, with the tandem gradient of the analog `activation` where there is one."""
     spikes = _spikes(branch, None, code, num_steps)
-    if activation is None or not (activation.requires_grad or branch.threshold.requires_grad):
+    trained = torch.is_grad_enabled() and branch.threshold.requires_grad
+    if activation is None or not (activation.requires_grad or trained):
         return spikes
     threshold = per_channel(branch.operator, branch.threshold)
     value = tandem(activation, spikes.counts, threshold, num_steps, gated=branch.clip_saturated)
